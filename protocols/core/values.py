@@ -1,0 +1,152 @@
+"""The values that cores, storage and runtime hand each other: entries, members, configurations, snapshots."""
+
+import json
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+NodeId = str
+"""A node's name, for people and on the wire. Its small integer is Member.number."""
+
+Token = int
+"""Names one request to a core. A proposal's token is its origin (see `origin`); other tokens need only be unique."""
+
+# 36 bits of counter last 39 days at 20,000 proposals a second; the runtime then draws a new incarnation.
+COUNTER_BITS = 36
+INCARNATION_BITS = 20
+NUMBER_BITS = 8
+COUNTER_MAX = (1 << COUNTER_BITS) - 1
+INCARNATION_MAX = (1 << INCARNATION_BITS) - 1
+NUMBER_MAX = (1 << NUMBER_BITS) - 1
+NO_ORIGIN = 0
+
+
+def origin(number: int, incarnation: int, counter: int) -> int:
+    """Who proposed an entry, packed in 64 bits: node number, incarnation, counter (from 1). It never changes,
+    even when the entry is proposed again under another ballot or in another slot."""
+    assert 0 < number <= NUMBER_MAX, number
+    assert 0 < incarnation <= INCARNATION_MAX, incarnation
+    assert 0 < counter <= COUNTER_MAX, counter
+    return (number << (COUNTER_BITS + INCARNATION_BITS)) | (incarnation << COUNTER_BITS) | counter
+
+
+class Kind(IntEnum):
+    """What an entry's data is."""
+
+    COMMAND = 0
+    """For the state machine, opaque until applied."""
+    NOOP = 1
+    """An engine's own: opens a term, fills a gap."""
+    CONFIGURATION = 2
+    """Configuration.encode()."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One position of the replicated log. `term` is the engine's own: Raft's term, Paxos's packed ballot, ZAB's epoch.
+
+    Never changed once made; not frozen only because a frozen one costs three times as much to make on the hot path.
+    """
+
+    index: int
+    term: int
+    origin: int
+    kind: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One node as the configuration knows it. Addresses are "host:port"."""
+
+    name: NodeId
+    number: int
+    storage: str = ""
+    """The storage id of the disk that this member votes with; votes and acks from another are not counted."""
+    voter: bool = True
+    promote: bool = False
+    """A learner that the leader promotes to voter by itself once it has caught up."""
+    peer_address: str = ""
+    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The members of a group, sorted by name. `index` is the log index that decided it, 0 for the bootstrap one."""
+
+    members: tuple[Member, ...] = ()
+    index: int = 0
+    voters: frozenset[NodeId] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(sorted(self.members, key=lambda member: member.name)))
+        object.__setattr__(self, "voters", frozenset(member.name for member in self.members if member.voter))
+
+    @property
+    def names(self) -> tuple[NodeId, ...]:
+        return tuple(member.name for member in self.members)
+
+    def get(self, name: NodeId) -> Member | None:
+        return next((member for member in self.members if member.name == name), None)
+
+    def with_member(self, member: Member) -> "Configuration":
+        """Added, or put in the place of the member with the same name."""
+        rest = tuple(other for other in self.members if other.name != member.name)
+        return replace(self, members=(*rest, member))
+
+    def without(self, name: NodeId) -> "Configuration":
+        return replace(self, members=tuple(member for member in self.members if member.name != name))
+
+    def encode(self) -> bytes:
+        """JSON, without the index: an entry's own index says that."""
+        rows = [
+            [member.name, member.number, member.storage, member.voter, member.promote, member.peer_address, member.client_address]
+            for member in self.members
+        ]
+        return json.dumps(rows, separators=(",", ":")).encode()
+
+    @staticmethod
+    def decode(data: bytes, index: int) -> "Configuration":
+        return Configuration(tuple(Member(*row) for row in json.loads(data)), index)
+
+
+@dataclass(frozen=True, slots=True)
+class AddLearner:
+    """Add a member that receives the log and does not vote; with member.promote it becomes a voter once caught up."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Make a learner a voter. Refused while it has not caught up."""
+
+    name: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take a member out, voter or learner. A leader may remove itself: it leads until that commits."""
+
+    name: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteByHand:
+    """Log shipping only: make this node the primary, whatever that loses."""
+
+    name: NodeId
+
+
+Change = AddLearner | Promote | Remove | PromoteByHand
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A durable image of a state machine: everything up to `index` applied. Bytes live with the runtime, never here."""
+
+    id: str
+    index: int
+    term: int
+    configuration: Configuration
+    size: int = 0
+    checksum: int = 0

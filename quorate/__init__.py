@@ -1,0 +1,1 @@
+"""Quorate: a multi-process cluster runtime for Python."""

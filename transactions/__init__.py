@@ -1,0 +1,1 @@
+"""Floor 2: distributed transaction coordinators and participants. Nothing stands here yet."""
