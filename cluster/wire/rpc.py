@@ -1,0 +1,211 @@
+"""msgpack-RPC over a stream: [0, id, method, params], [1, id, error, result], [2, method, params].
+
+One C unpacker decodes a connection and is discarded after any error: the connection closes, the process lives on.
+Everything written in one turn of the event loop leaves in one write.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgpack
+
+from quorate.cluster.wire.errors import BadRequest, Overloaded, ProtocolError, QuorateError, to_wire
+
+REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
+
+# A client frame: the largest request plus its envelope (service limits keep a request under 2 MiB).
+CLIENT_FRAME_MAX = 4 << 20
+# A peer frame: one append (its blob is bounded by the engine, its largest entry by the service) or one snapshot chunk.
+PEER_FRAME_MAX = 32 << 20
+# Unsent bytes at which a connection stops reading requests until its peer takes its replies.
+WRITE_HIGH_WATER = 1 << 20
+# Unsent bytes at which a peer that takes nothing is given up: replies to what was read before the pause, and watch events.
+WRITE_BUFFER_MAX = 64 << 20
+# Requests of one connection that may wait for their reply.
+IN_FLIGHT_MAX = 8192
+
+pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
+
+
+class Stream(asyncio.Protocol):
+    """One framed connection, either side. A subclass takes frames in `_on_frame` and the end in `_on_closed`."""
+
+    def __init__(self, *, frame_size_max: int) -> None:
+        self._frame_size_max = frame_size_max
+        self._unpacker = msgpack.Unpacker(max_buffer_size=frame_size_max, use_list=True, raw=False, strict_map_key=True)
+        self._transport: asyncio.Transport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._outgoing: list[bytes] = []
+        self._flush_due = False
+        self.closed_because = ""
+        """Why this side closed the connection; empty if the other side did."""
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def unsent_size(self) -> int:
+        """Bytes written but not yet taken by the kernel."""
+        if self._transport is None:
+            return 0
+        return self._transport.get_write_buffer_size() + sum(map(len, self._outgoing))
+
+    @property
+    def peer_name(self) -> str:
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unknown"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        unpacker = self._unpacker
+        try:
+            unpacker.feed(data)
+            for frame in unpacker:
+                self._on_frame(frame)
+        except QuorateError as error:
+            self.close(f"{error.code}: {error.message}")
+        except msgpack.exceptions.BufferFull:
+            self.close(f"a frame larger than {self._frame_size_max} bytes")
+        except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
+            # msgpack's own format errors are ValueErrors; UnicodeDecodeError is one too.
+            self.close(f"not msgpack-RPC: {error!r}")
+
+    def _on_frame(self, frame: object) -> None:
+        raise NotImplementedError
+
+    def _on_closed(self, error: Exception | None) -> None:
+        """The connection is gone."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue one packed frame; it leaves with all others of this turn. Dropped if the connection is closed."""
+        if self._transport is None or self._loop is None:
+            return
+        self._outgoing.append(frame)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what this turn has queued. Called by itself at the end of a turn; calling it earlier saves a turn."""
+        self._flush_due = False
+        if not self._outgoing or self._transport is None:
+            self._outgoing.clear()
+            return
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport.is_closing():
+            return
+        self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
+        if self._transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
+            self.abort("the other side does not take what it asked for")
+
+    def pause_writing(self) -> None:
+        # Back-pressure: who does not take replies may not ask more.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self, because: str) -> None:
+        """Write out what is queued, then close."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.closed_because = because
+            self.flush()
+            self._transport.close()
+
+    def abort(self, because: str) -> None:
+        """Close at once, dropping what is unsent."""
+        if self._transport is not None:
+            self.closed_because = self.closed_because or because
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._outgoing.clear()
+        self._on_closed(exc)
+
+
+class Method(NamedTuple):
+    """A registered method: `handler(connection, id, *params)` replies, fails or raises; `types` are the exact parameter types."""
+
+    handler: Callable[..., None]
+    types: tuple[type, ...]
+
+
+class ServerConnection(Stream):
+    """The serving side: looks the method up, checks the parameters, lets the handler reply now or later."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        frame_size_max: int = CLIENT_FRAME_MAX,
+        on_open: Callable[["ServerConnection"], None] | None = None,
+        on_closed: Callable[["ServerConnection"], None] | None = None,
+    ) -> None:
+        super().__init__(frame_size_max=frame_size_max)
+        self._methods = methods
+        self._opened = on_open
+        self._ended = on_closed
+        self.in_flight = 0
+        """Requests read and not yet answered."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._opened is not None:
+            self._opened(self)
+
+    def _on_closed(self, error: Exception | None) -> None:
+        if self._ended is not None:
+            self._ended(self)
+
+    def _on_frame(self, frame: object) -> None:
+        if type(frame) is not list or len(frame) != 4 or frame[0] != REQUEST:
+            self._on_other(frame)
+            return
+        request_id, name, params = frame[1], frame[2], frame[3]
+        if type(request_id) is not int or type(params) is not list:
+            raise ProtocolError(f"a request is [0, id, method, params], not {frame!r:.100}")
+        self.in_flight += 1
+        if self.in_flight > IN_FLIGHT_MAX:
+            self.fail(request_id, Overloaded(f"more than {IN_FLIGHT_MAX} requests of this connection wait for their reply"))
+            return
+        method = self._methods.get(name) if type(name) is str else None
+        if method is None:
+            self.fail(request_id, BadRequest(f"unknown method {name!r:.100}; known: {', '.join(sorted(self._methods))}"))
+            return
+        if tuple(map(type, params)) != method.types:
+            want, got = (", ".join(kind.__name__ for kind in kinds) for kinds in (method.types, map(type, params)))
+            self.fail(request_id, BadRequest(f"{name} takes ({want}), not ({got})"))
+            return
+        try:
+            method.handler(self, request_id, *params)
+        except QuorateError as error:
+            self.fail(request_id, error)
+
+    def _on_other(self, frame: object) -> None:
+        """A frame that is no request. Notifications are looked up like requests, with no reply."""
+        match frame:
+            case [2, str(name), list(params)] if name in self._methods and tuple(map(type, params)) == self._methods[name].types:
+                self._methods[name].handler(self, None, *params)
+            case _:
+                raise ProtocolError(f"neither a request nor a known notification: {frame!r:.100}")
+
+    def reply(self, request_id: int, result: object) -> None:
+        self.in_flight -= 1
+        self.send(pack((RESPONSE, request_id, None, result)))
+
+    def fail(self, request_id: int, error: QuorateError) -> None:
+        self.in_flight -= 1
+        self.send(pack((RESPONSE, request_id, to_wire(error), None)))
+
+    def notify(self, method: str, params: list[object]) -> None:
+        self.send(pack((NOTIFICATION, method, params)))
