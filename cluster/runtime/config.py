@@ -1,0 +1,227 @@
+"""What a node is told: a TOML file, then the environment (QUORATE_*), then flags; the later wins.
+
+Every mistake is an error before anything starts, naming the field and what it accepts.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from quorate.cluster.wire.errors import QuorateError
+from quorate.protocols.core import NUMBER_MAX, Configuration, Member
+
+ENVIRONMENT_PREFIX = "QUORATE_"
+DEFAULT_GROUP = "default"
+TICK_MS = 10
+"""One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
+
+ENGINES = ("raft",)
+
+
+class ConfigError(QuorateError):
+    """The configuration is wrong; nothing was started."""
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """ "host:port" or "[v6]:port"; ValueError says what is wrong."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"an address is host:port with a port of 0 to 65535, not {address!r}")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def _checked_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+def _checked_name(name: str) -> str:
+    if not name or len(name) > 64 or not all(letter.isalnum() or letter in "-_." for letter in name):
+        raise ValueError(f"a name is 1 to 64 letters, digits, '-', '_' or '.', not {name!r}")
+    return name
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+Name = Annotated[str, AfterValidator(_checked_name)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MemberConfig(Section):
+    """One initial member of the cluster."""
+
+    number: int = Field(ge=1, le=NUMBER_MAX)
+    peer: Address
+    client: Address
+
+
+class Listener(Section):
+    """Where to listen, and the address that others are told (the same, where empty)."""
+
+    listen: Address
+    advertise: Address | None = None
+
+    @property
+    def address(self) -> str:
+        return self.advertise or self.listen
+
+
+class HttpConfig(Section):
+    """/health, /ready and /metrics."""
+
+    listen: Address = "127.0.0.1:0"
+    enabled: bool = True
+
+
+class TimingConfig(Section):
+    """Milliseconds, rounded to ticks of 10 ms."""
+
+    election_timeout_ms: int = Field(default=1000, ge=100, le=60_000)
+    heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
+    lease_ms: int = Field(default=250, ge=20, le=30_000)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "TimingConfig":
+        if self.heartbeat_ms * 2 > self.election_timeout_ms:
+            raise ValueError("election_timeout_ms must be at least twice heartbeat_ms, or every lost heartbeat is an election")
+        if not self.heartbeat_ms < self.lease_ms < self.election_timeout_ms:
+            raise ValueError("lease_ms must lie between heartbeat_ms and election_timeout_ms")
+        return self
+
+
+class LogConfig(Section):
+    """The write-ahead log and the snapshots."""
+
+    segment_mib: int = Field(default=64, ge=1, le=1024)
+    snapshot_mib: int = Field(default=32, ge=1, le=4096, description="log bytes after which a snapshot is taken")
+    keep_mib: int = Field(default=8, ge=0, le=1024, description="log kept below a snapshot for followers that lag")
+
+
+class LoggingConfig(Section):
+    """What is told on standard error."""
+
+    format: Literal["auto", "human", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class FaultConfig(Section):
+    """Switches for chaos runs: off in real life."""
+
+    files: bool = Field(default=False, description="keep unsynced writes in memory, so that kill -9 loses them as a power cut would")
+    admin: bool = Field(default=False, description="serve the methods that inject disk and clock faults")
+
+
+class NodeConfig(BaseSettings):
+    """One node."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    cluster: Name
+    node: Name
+    data: Path
+    engine: Literal["raft"] = "raft"
+    peer: Listener
+    client: Listener
+    http: HttpConfig = HttpConfig()
+    members: dict[Name, MemberConfig] = Field(default_factory=dict, description="the initial members; the same on every node")
+    join: bool = Field(default=False, description="wait to be added to a running cluster instead of taking part in its bootstrap")
+    machine: Name = Field(default="keyvalue", description="the default group's state machine: an entry point of quorate.machines")
+    priority: int = Field(default=-1, ge=-1, le=1000, description="election priority: -1 off, 0 never elected, else a rank")
+    timing: TimingConfig = TimingConfig()
+    log: LogConfig = LogConfig()
+    logging: LoggingConfig = LoggingConfig()
+    faults: FaultConfig = FaultConfig()
+
+    @model_validator(mode="after")
+    def _members_make_sense(self) -> "NodeConfig":
+        numbers = [member.number for member in self.members.values()]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("members: every member needs a number of its own")
+        if not self.join and self.node not in self.members:
+            raise ValueError(
+                f"members: {self.node} is not among them ({', '.join(self.members) or 'none given'}); add it, or set join = true"
+            )
+        return self
+
+    def configuration(self, storages: Mapping[str, str]) -> Configuration:
+        """The bootstrap configuration, with the storage ids that the members gave."""
+        return Configuration(
+            tuple(
+                Member(name, member.number, storages[name], peer_address=member.peer, client_address=member.client)
+                for name, member in self.members.items()
+            )
+        )
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The values of one parsed TOML file."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, object]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[object, str, bool]:
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        return self._values
+
+
+def load(path: Path | None, flags: Mapping[str, object] | None = None) -> NodeConfig:
+    """File, then environment, then `flags` (nested as in the file). ConfigError lists every wrong field."""
+    where = str(path) if path else "the environment and flags"
+    try:
+        values = tomllib.loads(path.read_text("utf-8")) if path else {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give an existing file with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+    class FromFile(NodeConfig):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, _FileSource(settings_cls, values)
+
+    try:
+        return FromFile(**dict(flags or {}))  # type: ignore[arg-type]  # checked by pydantic, field by field
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """One wrong field: its dotted name, what is wrong, and what it accepts."""
+    place = problem["loc"]
+    name = ".".join(map(str, place))
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: no such setting{_accepted(place)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name}: needed, but neither in the file nor the environment nor the flags"
+    return f"{name}: {message} (got {problem['input']!r:.80})" if name else message
+
+
+def _accepted(place: tuple[int | str, ...]) -> str:
+    """The settings that exist beside an unknown one."""
+    fields = NodeConfig.model_fields
+    for part in place[:-1]:
+        annotation = fields[part].annotation if isinstance(part, str) and part in fields else MemberConfig
+        fields = (
+            annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, BaseModel) else MemberConfig.model_fields
+        )
+    return f"; accepted: {', '.join(fields)}"
