@@ -1,0 +1,74 @@
+"""What nodes say and demand when they connect: cluster, names, protocol version, and the disk that they vote with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quorate.cluster.wire.errors import BadRequest
+from quorate.protocols.core import Configuration, NodeId
+
+PROTOCOL_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """How a node introduces itself on a peer connection."""
+
+    protocol: int
+    cluster: str
+    source: NodeId
+    destination: NodeId
+    incarnation: int
+    storage: str
+    configuration_index: int
+    """Index of the newest configuration that names the source with this storage; -1 if it knows none that does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer: who is there, and how the cluster began, where it has."""
+
+    storage: str
+    bootstrap: bytes
+    """Configuration.encode() of the initial configuration; empty while this node has none."""
+    member: bool
+    """Whether the answering node takes part in a cluster."""
+
+
+class Party:
+    """What a node says and demands at the door. `configuration` is a function: it changes while we run."""
+
+    def __init__(self, cluster: str, node: NodeId, storage: str, incarnation: int, configuration: Callable[[], Configuration]) -> None:
+        self.cluster, self.node, self.storage, self.incarnation = cluster, node, storage, incarnation
+        self.configuration = configuration
+        self.bootstrap = b""
+        self.member = False
+
+    def hello_to(self, destination: NodeId) -> Hello:
+        mine = self.configuration().get(self.node)
+        known = self.configuration().index if mine is not None and mine.storage == self.storage else -1
+        return Hello(PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known)
+
+    def welcome(self, hello: Hello) -> Welcome:
+        """Let in, or refuse with an error that names both sides."""
+        if hello.protocol != PROTOCOL_VERSION:
+            raise BadRequest(
+                f"{hello.source} speaks peer protocol {hello.protocol}, {self.node} speaks {PROTOCOL_VERSION}; run the same release on both"
+            )
+        if hello.cluster != self.cluster:
+            raise BadRequest(f"{hello.source} belongs to cluster {hello.cluster!r}, {self.node} to {self.cluster!r}; check the addresses")
+        if hello.destination != self.node:
+            raise BadRequest(f"{hello.source} looks for {hello.destination} here, but this is {self.node}; check the addresses")
+        self.check_storage(hello.source, hello.storage, hello.configuration_index)
+        return Welcome(self.storage, self.bootstrap, self.member)
+
+    def check_storage(self, peer: NodeId, storage: str, configuration_index: int = -1) -> None:
+        """A node whose disk was replaced must not vote under its old name, unless a newer configuration than ours says so."""
+        configuration = self.configuration()
+        known = configuration.get(peer)
+        if known is None or known.storage == storage or configuration_index > configuration.index:
+            return
+        raise BadRequest(
+            f"{peer} comes with storage {storage}, but the cluster knows it with {known.storage}: its disk was wiped or exchanged. "
+            f"Its votes and acks do not count; run `quorate member replace {peer}` to bring it back as a learner",
+            replaced=peer,
+        )

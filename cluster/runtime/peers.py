@@ -1,0 +1,286 @@
+"""Connections between nodes: one outgoing link per peer, and whoever dials us.
+
+Messages to a peer travel on the link that we dialled; what it sends us travels on the one that it dialled. A link opens with `hello`
+(cluster, source, destination, incarnation, storage id, protocol version); afterwards it carries notifications
+["m", [group, crc32, payload]]. Best effort: a full or closed link drops and counts, it never blocks.
+"""
+
+import asyncio
+import random
+import zlib
+from collections.abc import Callable, Mapping
+
+from quorate.cluster.runtime.config import split_address
+from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, Welcome
+from quorate.cluster.runtime.logs import logger
+from quorate.cluster.wire.codec import decode, encode
+from quorate.cluster.wire.errors import BadRequest, ProtocolError, QuorateError, from_wire, to_wire
+from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Stream, pack
+from quorate.protocols.core import Message, NodeId
+
+# Unsent bytes of one link beyond which messages are dropped: two full windows of the engine.
+LINK_QUEUE_MAX = 32 << 20
+# Between attempts to dial; a peer that dials us is dialled back at once.
+REDIAL_S_MIN, REDIAL_S_MAX = 0.02, 0.5
+# A refusal is a matter for an operator; asking often helps nobody.
+REFUSED_S = 2.0
+HELLO_S_MAX = 2.0
+
+
+class PeerInbound(Stream):
+    """A peer that dialled us: hello first, then messages."""
+
+    def __init__(self, network: "PeerNetwork") -> None:
+        super().__init__(frame_size_max=PEER_FRAME_MAX)
+        self._network = network
+        self.hello: Hello | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._network.inbound.add(self)
+
+    def _on_closed(self, error: Exception | None) -> None:
+        self._network.inbound.discard(self)
+
+    def _on_frame(self, frame: object) -> None:
+        if self.hello is None:
+            self._on_hello(frame)
+            return
+        match frame:
+            case [2, "m", [str(group), int(crc), bytes(payload)]]:
+                if zlib.crc32(payload) != crc:
+                    self._network.corrupt_count += 1
+                    raise ProtocolError(f"a message of {len(payload)} bytes from {self.hello.source} has a wrong checksum")
+                self._network.on_message(group, self.hello.source, decode(payload))
+            case _:
+                raise ProtocolError(f"not a peer message: {frame!r:.100}")
+
+    def _on_hello(self, frame: object) -> None:
+        party = self._network.party
+        match frame:
+            case [
+                0,
+                int(request_id),
+                "hello",
+                [int(v), str(cluster), str(source), str(destination), int(incarnation), str(storage), int(known)],
+            ]:
+                hello = Hello(v, cluster, source, destination, incarnation, storage, known)
+                try:
+                    welcome = party.welcome(hello)
+                except QuorateError as error:
+                    self.send(pack((RESPONSE, request_id, to_wire(error), None)))
+                    self._network.on_refused(hello.source, error)
+                    self.close(error.message)
+                    return
+                self.hello = hello
+                self.send(pack((RESPONSE, request_id, None, [welcome.storage, welcome.bootstrap, welcome.member])))
+                self._network.on_hello(hello)
+            case [0, int(request_id), "hello", [int(version), *_]] if version != PROTOCOL_VERSION:
+                refusal = BadRequest(f"the caller speaks peer protocol {version}, {party.node} speaks {PROTOCOL_VERSION}")
+                self.send(pack((RESPONSE, request_id, to_wire(refusal), None)))
+                self.close(refusal.message)
+            case _:
+                raise ProtocolError(f"a peer connection opens with hello, not {frame!r:.100}")
+
+
+class PeerOutbound(Stream):
+    """A connection that we dialled: sends hello, waits for the welcome, then only sends."""
+
+    def __init__(self, party: Party, destination: NodeId) -> None:
+        super().__init__(frame_size_max=PEER_FRAME_MAX)
+        self._party = party
+        self._destination = destination
+        loop = asyncio.get_running_loop()
+        self.welcomed: asyncio.Future[Welcome] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        hello = self._party.hello_to(self._destination)
+        self.send(pack((REQUEST, 0, "hello", [getattr(hello, name) for name in Hello.__slots__])))
+
+    def _on_frame(self, frame: object) -> None:
+        if self.welcomed.done():
+            raise ProtocolError(f"unexpected on an outgoing link: {frame!r:.100}")
+        match frame:
+            case [1, 0, None, [str(storage), bytes(bootstrap), bool(member)]]:
+                self.welcomed.set_result(Welcome(storage, bootstrap, member))
+            case [1, 0, error, None]:
+                self.welcomed.set_exception(from_wire(error))
+            case _:
+                raise ProtocolError(f"not an answer to hello: {frame!r:.100}")
+
+    def _on_closed(self, error: Exception | None) -> None:
+        if not self.welcomed.done():
+            self.welcomed.set_exception(ConnectionResetError(self.closed_because or "closed before the answer to hello"))
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+async def say_hello(party: Party, destination: NodeId, address: str) -> tuple[PeerOutbound, Welcome]:
+    """Dial, introduce ourselves, and give the open connection. OSError, TimeoutError, or the peer's refusal."""
+    host, port = split_address(address)
+    async with asyncio.timeout(HELLO_S_MAX):
+        _, stream = await asyncio.get_running_loop().create_connection(lambda: PeerOutbound(party, destination), host, port)
+        try:
+            return stream, await stream.welcomed
+        except BaseException:
+            stream.abort("no welcome")
+            raise
+
+
+class PeerLink:
+    """The outgoing link to one peer: dials, redials, drops what it cannot send."""
+
+    def __init__(self, network: "PeerNetwork", peer: NodeId, address: str) -> None:
+        self._network = network
+        self.peer = peer
+        self.address = address
+        self._stream: PeerOutbound | None = None
+        self._dial_now = asyncio.Event()
+        self.dropped_count = 0
+        self.refusal = ""
+        """Why the peer does not let us in, or why we do not accept it; empty if neither."""
+        self.task = asyncio.get_running_loop().create_task(self._keep_connected(), name=f"link to {peer}")
+
+    @property
+    def is_up(self) -> bool:
+        return self._stream is not None
+
+    def send(self, frame: bytes) -> None:
+        stream = self._stream
+        if stream is None or stream.unsent_size > LINK_QUEUE_MAX:
+            self.dropped_count += 1
+        else:
+            stream.send(frame)
+
+    def dial_now(self) -> None:
+        self._dial_now.set()
+
+    def drop(self, because: str) -> None:
+        """Close the connection; it is dialled anew and checked anew."""
+        if self._stream is not None:
+            self._stream.abort(because)
+
+    async def _keep_connected(self) -> None:
+        pause = REDIAL_S_MIN
+        while True:
+            try:
+                pause = await self._connect_once(pause)
+            except (OSError, TimeoutError):
+                pause = min(pause * 2, REDIAL_S_MAX)
+            except QuorateError as error:
+                if self.refusal != error.message:
+                    self.refusal = error.message
+                    self._network.on_refused(self.peer, error)
+                pause = REFUSED_S
+            self._dial_now.clear()
+            try:
+                async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
+                    await self._dial_now.wait()
+            except TimeoutError:
+                pass
+
+    async def _connect_once(self, pause: float) -> float:
+        stream, welcome = await say_hello(self._network.party, self.peer, self.address)
+        try:
+            self._network.party.check_storage(self.peer, welcome.storage)
+            self.refusal = ""
+            self._stream = stream
+            self._network.on_link(self.peer, True)
+            await stream.ended
+        finally:
+            was_up, self._stream = self._stream is not None, None
+            stream.abort("link given up")
+            if was_up:
+                self._network.on_link(self.peer, False)
+        return REDIAL_S_MIN
+
+
+class PeerNetwork:
+    """All peer connections of a node, for all its groups."""
+
+    def __init__(self, party: Party, on_message: Callable[[str, NodeId, Message], None], on_lost: Callable[[NodeId], None]) -> None:
+        self.party = party
+        self.on_message = on_message
+        self._on_lost = on_lost
+        self.links: dict[NodeId, PeerLink] = {}
+        self.inbound: set[PeerInbound] = set()
+        self.corrupt_count = 0
+        self.sent_count = 0
+        self._server: asyncio.Server | None = None
+        self._log = logger()
+        self._last_message: Message | None = None
+        self._last_frame = b""
+
+    async def listen(self, address: str) -> None:
+        host, port = split_address(address)
+        self._server = await asyncio.get_running_loop().create_server(lambda: PeerInbound(self), host, port)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        tasks = [link.task for link in self.links.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.links.clear()
+        for connection in list(self.inbound):
+            connection.close("this node stops")
+
+    def connect(self, peers: Mapping[NodeId, str]) -> None:
+        """Keep links to exactly these peers (name -> address)."""
+        for name, link in list(self.links.items()):
+            if peers.get(name) != link.address:
+                link.task.cancel()
+                del self.links[name]
+        for name, address in peers.items():
+            if name != self.party.node and name not in self.links:
+                self.links[name] = PeerLink(self, name, address)
+
+    def configuration_changed(self) -> None:
+        """Close what the new configuration no longer accepts; refused links are tried again at once."""
+        for connection in list(self.inbound):
+            if connection.hello is not None:
+                try:
+                    self.party.check_storage(connection.hello.source, connection.hello.storage, connection.hello.configuration_index)
+                except QuorateError as error:
+                    connection.close(error.message)
+        for link in self.links.values():
+            link.dial_now()
+
+    def send(self, group: str, to: NodeId, message: Message) -> None:
+        """Best effort. The same message object to several peers is encoded once."""
+        link = self.links.get(to)
+        if link is None:
+            return
+        if message is not self._last_message:
+            payload = encode(message)
+            self._last_frame = pack((NOTIFICATION, "m", (group, zlib.crc32(payload), payload)))
+            self._last_message = message
+        self.sent_count += 1
+        link.send(self._last_frame)
+
+    def on_hello(self, hello: Hello) -> None:
+        link = self.links.get(hello.source)
+        if link is not None:
+            link.dial_now()
+
+    def on_link(self, peer: NodeId, up: bool) -> None:
+        self._log.info("peer connected" if up else "peer lost", peer=peer)
+        if not up:
+            self._on_lost(peer)
+
+    def on_refused(self, peer: NodeId, error: QuorateError) -> None:
+        self._log.warning("peer refused", peer=peer, reason=error.message)
+
+
+class GroupTransport:
+    """One group's Transport over the node's peer connections."""
+
+    def __init__(self, network: PeerNetwork, group: str) -> None:
+        self._network = network
+        self._group = group
+
+    def send(self, to: NodeId, message: Message) -> None:
+        self._network.send(self._group, to, message)
