@@ -10,7 +10,7 @@ KEY_BYTES_MAX = 4_096
 VALUE_BYTES_MAX = 1_048_576
 """Coordination data, not blobs: one value must never hold up heartbeats on a slow link."""
 
-COMMAND_BYTES_MAX = 2 * VALUE_BYTES_MAX
+REQUEST_SIZE_MAX = 2 * VALUE_BYTES_MAX
 """One value and everything around it, or a transaction of smaller ones; well below the wire's frame limit."""
 
 TXN_OPERATIONS_MAX = 512
