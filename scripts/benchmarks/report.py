@@ -1,0 +1,152 @@
+"""What a person reads at the end: the machine, a table for each operation, ratios, CPU, and the targets met or missed.
+
+Figures are medians over rounds with their least and greatest; ratios are medians of the ratios within each round.
+"""
+
+from collections.abc import Iterable
+from statistics import median
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.cluster import Row
+from benchmarks.results import Results
+from benchmarks.targets import judge
+
+WIDTH_MIN = 118  # tables stay whole when the output goes to a file
+NOTHING = "-"
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """The median, and the range where there is one."""
+    if not values:
+        return NOTHING
+    text = f"{median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f}..{max(values):,.{digits}f})"
+
+
+def of_roles(values: list[dict[str, float]], roles: Iterable[str], digits: int) -> str:
+    """Medians over rounds for each role, joined: leader / follower / follower."""
+    if not values:
+        return NOTHING
+    return " / ".join(f"{median(value.get(role, 0.0) for value in values):,.{digits}f}" for role in roles)
+
+
+MEMBERS = ("leader", "follower1", "follower2")
+
+
+class Report:
+    """Prints to standard output."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        if self._console.width < WIDTH_MIN:
+            self._console = Console(width=WIDTH_MIN)
+
+    def header(self, where: dict[str, object]) -> None:
+        self._console.print(
+            f"[bold]{where['date']}[/bold]  {where['cores']} x {where['cpu']}, kernel {where['kernel']}, Python {where['python']}\n"
+            f"data on {where['file_system']}: fdatasync of 4 KiB p50 {where['fdatasync_p50_ms']} ms, p99 {where['fdatasync_p99_ms']} ms; "
+            f"load average {where['load_average']}",
+            highlight=False,
+        )
+        if where["file_system"] in ("tmpfs", "ramfs"):
+            self.note("the data lies in memory, where a sync costs nothing: give a folder on a disk with --data")
+
+    def note(self, text: str) -> None:
+        self._console.print(f"[yellow]note:[/yellow] {text}", highlight=False)
+
+    def print(self, rows: list[Row]) -> None:
+        results = Results(rows)
+        for op, title in (("write", "Writes"), ("read", "Linearizable reads")):
+            if results.systems(op):
+                self._cells(results, op, title)
+                self._ratios(results, op, title)
+        if results.systems("write"):
+            self._cpu(results)
+        if results.systems("failover"):
+            self._failovers(results)
+        for op, title in (("state", "State"), ("soak", "Soak"), ("verify", "Read back")):
+            for row in results.rows(op=op):
+                facts = ", ".join(f"{name} {value}" for name, value in row.items() if name not in ("system", "op"))
+                self._console.print(f"[bold]{title}[/bold]: {facts}", highlight=False)
+        self._targets(results)
+
+    def _table(self, title: str, *columns: str) -> Table:
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="left" if number == 0 else "right")
+        return table
+
+    def _cells(self, results: Results, op: str, title: str) -> None:
+        columns = (
+            "system",
+            "in flight",
+            f"{op}s/s",
+            "p50 ms",
+            "p99 ms",
+            "errors",
+            "cores: leader / followers",
+            "client",
+            "fsyncs/s a node",
+        )
+        table = self._table(title, *columns)
+        for in_flight in results.in_flight(op):
+            for system in results.systems(op):
+                rows = results.rows(op=op, system=system, in_flight=in_flight)
+                cores = [row["cpu_cores"] for row in rows]
+                table.add_row(
+                    system,
+                    str(in_flight),
+                    spread(results.values("ops_per_s", rows), 0),
+                    spread(results.values("p50_ms", rows), 2),
+                    spread(results.values("p99_ms", rows), 2),
+                    str(sum(int(error) for error in results.values("errors", rows))),
+                    of_roles(cores, MEMBERS, 2),  # type: ignore[arg-type]
+                    of_roles(cores, ("client",), 2),  # type: ignore[arg-type]
+                    of_roles([row["fsyncs_per_s"] for row in rows if "fsyncs_per_s" in row], MEMBERS, 0),  # type: ignore[misc]
+                )
+            table.add_section()
+        self._console.print(table)
+
+    def _ratios(self, results: Results, op: str, title: str) -> None:
+        others = [system for system in results.systems(op) if system != "quorate"]
+        if not others or "quorate" not in results.systems(op):
+            return
+        counts = results.in_flight(op)
+        columns = [f"{what} at {count}" for what in ("rate", "p99") for count in counts]
+        table = self._table(f"{title}: quorate / peer (rate: more is better; p99: less is better)", "peer", *columns)
+        for peer in others:
+            ratios = [results.ratios(field, op, peer, count) for field in ("ops_per_s", "p99_ms") for count in counts]
+            table.add_row(peer, *(f"{median(each):.2f}" if each else NOTHING for each in ratios))
+        self._console.print(table)
+
+    def _cpu(self, results: Results) -> None:
+        counts = results.in_flight("write")
+        columns = [f"at {count}" for count in counts]
+        table = self._table("CPU microseconds a write: client / leader / follower / follower", "system", *columns)
+        for system in results.systems("write"):
+            cells = []
+            for count in counts:
+                rows = results.rows(op="write", system=system, in_flight=count)
+                used = [row["cpu_us_per_write"] for row in rows if "cpu_us_per_write" in row]
+                cells.append(of_roles(used, ("client", *MEMBERS), 0))  # type: ignore[arg-type]
+            table.add_row(system, *cells)
+        self._console.print(table)
+
+    def _failovers(self, results: Results) -> None:
+        table = self._table(
+            "Failover: ms without a successful write after kill -9 of the leader", "system", "median (least..greatest)", "trials"
+        )
+        for system in results.systems("failover"):
+            gaps = results.values("gap_ms", results.rows(op="failover", system=system))
+            table.add_row(system, spread(gaps, 0), str(len(gaps)))
+        self._console.print(table)
+
+    def _targets(self, results: Results) -> None:
+        table = self._table("Targets", "target", "measured", "")
+        marks = {True: "[green]pass[/green]", False: "[red]miss[/red]", None: "not measured"}
+        for target in judge(results):
+            table.add_row(target.text, target.measured, marks[target.met])
+        self._console.print(table)

@@ -1,0 +1,90 @@
+"""What Quorate wants to reach beside its peers, and whether this run reached it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.results import Results
+
+STALL_MS_MAX = 100.0
+CPU_AIMS_US = {"client": 25.0, "leader": 30.0, "follower1": 12.0}
+FAILOVER_AIM_MS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    text: str
+    measured: str
+    met: bool | None
+    """None: this run does not say."""
+
+
+def judge(results: Results) -> Iterator[Target]:
+    yield from _writes(results)
+    yield from _reads(results)
+    yield from _failover(results)
+    yield from _endurance(results)
+
+
+def _compare(text: str, value: float | None, good: Callable[[float], bool], unit: str = "x") -> Target:
+    if value is None:
+        return Target(text, "", None)
+    return Target(text, f"{value:,.2f} {unit}", good(value))
+
+
+def _writes(results: Results) -> Iterator[Target]:
+    for in_flight, least in ((64, 2.0), (256, 1.5)):
+        rate = results.ratio("ops_per_s", "write", "etcd", in_flight)
+        yield _compare(f"writes at {in_flight}: at least {least} x etcd", rate, lambda value, least=least: value >= least)
+    for in_flight in (64, 256):
+        rate = results.ratio("ops_per_s", "write", "zookeeper", in_flight)
+        yield _compare(f"writes at {in_flight}: more than ZooKeeper", rate, lambda value: value > 1)
+    for in_flight in (64, 256):
+        yield _compare(
+            f"p99 of writes at {in_flight}: below etcd's", results.ratio("p99_ms", "write", "etcd", in_flight), lambda value: value < 1
+        )
+    yield _compare("p50 of writes at 1: no worse than etcd's", results.ratio("p50_ms", "write", "etcd", 1), lambda value: value <= 1)
+    for peer in ("etcd-python", "zookeeper-python"):
+        for in_flight in (64, 256):
+            rate = results.ratio("ops_per_s", "write", peer, in_flight)
+            yield _compare(f"writes at {in_flight}: 5 x {peer}", rate, lambda value: value >= 5)
+    for role, aim in CPU_AIMS_US.items():
+        used = [row["cpu_us_per_write"] for row in results.rows(op="write", system="quorate", in_flight=256)]
+        costs = sorted(cost[role] for cost in used if isinstance(cost, dict))
+        middle = costs[len(costs) // 2] if costs else None
+        name = role.rstrip("1")
+        yield _compare(f"aim: {aim:.0f} us of CPU a write at the {name}", middle, lambda value, aim=aim: value <= aim, "us at 256")
+
+
+def _reads(results: Results) -> Iterator[Target]:
+    for in_flight in (64, 256):
+        text = f"reads at {in_flight}: at least 2 x the better of etcd and ZooKeeper"
+        ratios = [results.ratio("ops_per_s", "read", peer, in_flight) for peer in ("etcd", "zookeeper")]
+        known = [ratio for ratio in ratios if ratio is not None]
+        # The better peer is the one that we are the fewest times faster than.
+        yield _compare(text, min(known) if len(known) == len(ratios) else None, lambda value: value >= 2)
+
+
+def _failover(results: Results) -> Iterator[Target]:
+    ours = results.median("gap_ms", op="failover", system="quorate")
+    for peer, name in (("etcd", "etcd's"), ("zookeeper", "ZooKeeper's")):
+        theirs = results.median("gap_ms", op="failover", system=peer)
+        text = f"failover: median below {name}"
+        if ours is None or theirs is None:
+            yield Target(text, "", None)
+        else:
+            yield Target(text, f"{ours:,.0f} ms against {theirs:,.0f} ms", ours < theirs)
+    yield _compare(f"aim: failover in {FAILOVER_AIM_MS:.0f} ms", ours, lambda value: value <= FAILOVER_AIM_MS, "ms")
+
+
+def _endurance(results: Results) -> Iterator[Target]:
+    elections = results.median("elections", op="soak")
+    yield _compare("no election under full load", elections, lambda value: value == 0, "elections")
+    stall = results.median("snapshot_stall_ms", op="state")
+    yield _compare(
+        f"snapshot of a million keys: no request waits over {STALL_MS_MAX:.0f} ms", stall, lambda value: value <= STALL_MS_MAX, "ms"
+    )
+    lost = [row["lost"] for row in results.rows(op="verify")]
+    if lost:
+        yield Target("every acknowledged write is read back", f"{lost[0]} lost", lost[0] == 0)
+    else:
+        yield Target("every acknowledged write is read back", "", None)
