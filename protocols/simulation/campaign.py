@@ -1,0 +1,176 @@
+"""One seed from beginning to end: a safety phase in which anything may fail, then a liveness phase in which progress is owed.
+
+The rule it keeps: liveness is demanded only of what consensus promises it for: once a quorum of voters runs, sees each other and has
+working disks, a proposal commits within LIVENESS_TIMEOUTS election timeouts, whatever the other nodes and links go through.
+Then everything is healed, and all members must agree within CONVERGENCE_TIMEOUTS.
+"""
+
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from quorate.protocols.core import NodeId
+from quorate.protocols.simulation.disk import SimulatedDisk
+from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.ledger import Violation
+from quorate.protocols.simulation.nemesis import Nemesis
+from quorate.protocols.simulation.node import Node
+from quorate.protocols.simulation.policy import Pair
+from quorate.protocols.simulation.swarm import Settings, swarm
+from quorate.protocols.simulation.workload import Operation, Workload
+from quorate.protocols.simulation.world import World
+
+# A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
+LIVENESS_TIMEOUTS = 30
+# A snapshot transfer may break several times before it gets through.
+CONVERGENCE_TIMEOUTS = 60
+
+PROGRESS = "a healed quorum commits within its bound"
+CONVERGENCE = "healed members agree within their bound"
+
+EVENTS = 10_000
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one seed."""
+
+    seed: int
+    settings: Settings
+    events: int = 0
+    fingerprint: int = 0
+    violation: Violation | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+class Campaign:
+    """One world with its clients and its nemesis."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        seed: int,
+        *,
+        nodes: int | None = None,
+        settings: Settings | None = None,
+        node_class: type[Node] = Node,
+        disk_class: type[SimulatedDisk] = SimulatedDisk,
+        trace: bool = False,
+    ) -> None:
+        self.seed = seed
+        self.settings = swarm(seed, nodes) if settings is None else settings
+        self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, trace=trace)
+        self.nemesis = Nemesis(self.world, Random(f"{seed}/nemesis"))
+        self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self)
+        self._served: list[NodeId] | None = None
+
+    # --- the cluster as clients see it ---
+
+    def serving(self) -> list[NodeId]:
+        names = list(self.world.nodes) if self._served is None else self._served
+        return [name for name in names if self.world.nodes[name].core is not None]
+
+    def request(self, name: NodeId, operation: Operation) -> bool:
+        return self.world.request(name, operation)
+
+    def give_up(self, name: NodeId, operation: Operation) -> None:
+        self.world.give_up(name, operation)
+
+    # --- the phases ---
+
+    def run(self, events: int = EVENTS, *, liveness: bool = True) -> Result:
+        result = Result(self.seed, self.settings)
+        try:
+            self._safety(events)
+            if liveness:
+                self._liveness()
+                self._convergence()
+            self.world.watch.full_check()
+        except Violation as violation:
+            result.violation = violation
+        result.events = self.world.events
+        result.fingerprint = self.world.watch.fingerprint
+        result.counts = {**self.nemesis.counts, **self.workload.counts}
+        result.lines = self.world.trace.lines
+        return result
+
+    def _safety(self, events: int) -> None:
+        world = self.world
+        for node in list(world.nodes.values()):
+            world.start(node)
+            world.run_clock(node)
+        self.workload.start()
+        self.nemesis.start()
+        step = world.step
+        for _ in range(events):
+            step()
+
+    def _liveness(self) -> None:
+        world, quorum = self.world, self._quorum()
+        self.nemesis.stop()
+        world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
+        self._heal(quorum)
+        self._served = quorum
+        before = self.workload.done("write")
+        limit = self._timeouts(LIVENESS_TIMEOUTS)
+        while self.workload.done("write") == before:
+            if world.schedule.now > limit:
+                raise Violation(
+                    PROGRESS, f"{[world.nodes[name] for name in quorum]} acknowledged no write in {LIVENESS_TIMEOUTS} election timeouts"
+                )
+            world.step()
+
+    def _convergence(self) -> None:
+        world = self.world
+        world.trace.say("--", "everything is healed")
+        self._heal(list(world.nodes))
+        limit = self._timeouts(CONVERGENCE_TIMEOUTS)
+        goal = world.watch.ledger.end
+        while not self._agree(goal):
+            if world.schedule.now > limit:
+                raise Violation(
+                    CONVERGENCE, f"{list(world.nodes.values())} are not all at {goal} after {CONVERGENCE_TIMEOUTS} election timeouts"
+                )
+            for _ in range(100):
+                world.step()
+
+    def _agree(self, goal: int) -> bool:
+        """All members of the last configuration have applied all that was committed when everything was healed."""
+        nodes = self.world.nodes
+        names = self.world.watch.ledger.configuration.names
+        return all(name in nodes and nodes[name].machine.applied >= goal for name in names)
+
+    def _timeouts(self, count: int) -> int:
+        return self.world.schedule.now + count * self.world.engine.election_ticks * self.settings.tick_ns
+
+    def _quorum(self) -> list[NodeId]:
+        """Nodes, in a seeded order, that are a majority of every configuration that may be in force."""
+        world = self.world
+        possible = [world.watch.ledger.configuration]
+        possible += [node.written_configuration() for node in world.nodes.values()]
+        committed = world.watch.ledger.configuration.index
+        possible = [configuration for configuration in possible if configuration.index >= committed]
+        names = list(world.nodes)
+        Random(f"{self.seed}/quorum").shuffle(names)
+        chosen: list[NodeId] = []
+        for name in names:
+            if all(2 * sum(one in configuration.voters for one in chosen) > len(configuration.voters) for configuration in possible):
+                break
+            chosen.append(name)
+        return chosen
+
+    def _heal(self, names: list[NodeId]) -> None:
+        world = self.world
+        pairs: list[Pair] = [(one, other) for one in names for other in names if one != other]
+        world.network.set(pairs, replace(self.settings.rule, drop_ppm=0, duplicate_ppm=0, reorder_ppm=0))
+        world.slow_disks, world.healthy = False, True
+        for name in names:
+            node = world.nodes[name]
+            node.fuse = 0
+            if node.disk.failed:
+                world.crash(node)
+            if node.core is None:
+                world.start(node)
+                world.run_clock(node)
+            elif node.paused:
+                node.resume()

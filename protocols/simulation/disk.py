@@ -1,0 +1,164 @@
+"""The simulated disk: a write cache, fsync as an event that takes time, and what a crash leaves of it.
+
+The rule it keeps: a batch is atomic; after a crash the log holds every batch that was synced and a seeded prefix of those that
+were not. It is the port `Storage`, with snapshot images beside the log.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from quorate.protocols.core import Effects, Entry, Message, Recovered, Snapshot
+from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.schedule import Schedule
+
+
+@dataclass(slots=True)
+class Batch:
+    """The part of one Effects that the log keeps, copied so that nobody can change it under way."""
+
+    serial: int
+    promise: Message | None
+    truncate: int | None
+    entries: list[Entry]
+    snapshot: Snapshot | None
+    synced: Callable[[int], None]
+
+
+class Fold:
+    """A log as reading all its batches from the oldest on gives it: of each batch snapshot, truncation, promise, entries."""
+
+    __slots__ = ("entries", "promise", "snapshot")
+
+    def __init__(self) -> None:
+        self.promise: Message | None = None
+        self.snapshot: Snapshot | None = None
+        self.entries: dict[int, Entry] = {}
+
+    @property
+    def base(self) -> int:
+        """The index up to which a snapshot stands for the entries."""
+        return self.snapshot.index if self.snapshot is not None else 0
+
+    @property
+    def last(self) -> int:
+        return max(self.entries, default=self.base)
+
+    def holds(self, index: int, term: int) -> bool:
+        """Whether this log has that entry, or a snapshot that covers it."""
+        if index <= self.base:
+            return True
+        entry = self.entries.get(index)
+        return entry is not None and entry.term == term
+
+    def add(self, batch: Batch | Effects) -> None:
+        entries = self.entries
+        if batch.snapshot is not None:
+            self.snapshot = batch.snapshot
+            for index in [index for index in entries if index <= batch.snapshot.index]:
+                del entries[index]
+        if batch.truncate is not None:
+            for index in [index for index in entries if index > batch.truncate]:
+                del entries[index]
+        if batch.promise is not None:
+            self.promise = batch.promise
+        for entry in batch.entries:
+            entries[entry.index] = entry
+
+    def copy(self) -> "Fold":
+        other = Fold()
+        other.promise, other.snapshot, other.entries = self.promise, self.snapshot, dict(self.entries)
+        return other
+
+
+class SimulatedDisk:
+    """One node's disk. It outlives the crashes of its node.
+
+    `latency` gives the ns that the next fsync takes. One fsync runs at a time and covers all batches queued when it began; the
+    others gather for the next.
+    """
+
+    def __init__(self, schedule: Schedule, rng: Random, latency: Callable[[], int]) -> None:
+        self._schedule = schedule
+        self._rng = rng
+        self._latency = latency
+        self._queue: deque[Batch] = deque()
+        self._covered = 0
+        """How many batches of the queue the running fsync covers; 0 when none runs."""
+        self._life = 0
+        """Counts crashes: completions from before the last one are void."""
+        self.durable = Fold()
+        self.images: dict[str, Image] = {}
+        self.failed = False
+        self.held = False
+        """A fixed schedule holds the disk back: fsyncs begin only when `release` is called."""
+
+    def load(self) -> Recovered:
+        fold = self.durable
+        entries = [fold.entries[index] for index in sorted(fold.entries)]
+        return Recovered(fold.promise, fold.snapshot, entries)
+
+    def write(self, effects: Effects, synced: Callable[[int], None]) -> None:
+        self._queue.append(Batch(effects.serial, effects.promise, effects.truncate, list(effects.entries), effects.snapshot, synced))
+        if not self._covered and not self.held:
+            self._begin()
+
+    @property
+    def pending(self) -> int:
+        """How many batches are written and not yet synced."""
+        return len(self._queue)
+
+    def save(self, image: Image, done: Callable[[], None]) -> None:
+        """Write a snapshot image beside the log; `done` when it is durable."""
+        self._schedule.after(self._latency(), self._saved, self._life, image, done)
+
+    def forget(self, keep: set[str]) -> None:
+        """Drop the images of all other snapshots."""
+        for name in [name for name in self.images if name not in keep]:
+            del self.images[name]
+
+    def crash(self) -> None:
+        """The process died: a prefix of what was not synced survives, whole batches only."""
+        kept = self._rng.randint(0, len(self._queue))
+        for _ in range(kept):
+            self.durable.add(self._queue.popleft())
+        self._queue.clear()
+        self._covered = 0
+        self._life += 1
+        self.failed = False
+
+    def fail(self) -> None:
+        """From now on nothing becomes durable and nothing is answered."""
+        self.failed = True
+
+    def release(self) -> None:
+        """End a hold: sync all that has gathered."""
+        self.held = False
+        if not self._covered and self._queue:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._covered = len(self._queue)
+        # A fsync for batches that write nothing is a barrier: it costs no disk write, and still answers in order.
+        writes = any(batch.entries or batch.promise or batch.snapshot or batch.truncate is not None for batch in self._queue)
+        self._schedule.after(self._latency() if writes else 0, self._complete, self._life)
+
+    def _complete(self, life: int) -> None:
+        if life != self._life or self.failed:
+            return
+        done = [self._queue.popleft() for _ in range(self._covered)]
+        self._covered = 0
+        for batch in done:
+            self.durable.add(batch)
+        if self._queue and not self.held:
+            self._begin()
+        for batch in done:
+            if life == self._life:  # an answer may have led to a crash
+                batch.synced(batch.serial)
+
+    def _saved(self, life: int, image: Image, done: Callable[[], None]) -> None:
+        if life != self._life or self.failed:
+            return
+        self.images[image.snapshot.id] = image
+        done()

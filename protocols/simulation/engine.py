@@ -1,0 +1,41 @@
+"""What the simulator must know of an engine beyond the one interface: how to make it, and how to look into it.
+
+The rule it keeps: invariants are stated once, over what every engine has (terms, leaders, commits, votes); each engine's
+adapter translates its own words into these.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from quorate.protocols.core import Core, CoreFactory, Message, NodeId
+from quorate.protocols.simulation.swarm import Settings
+
+
+class View(Protocol):
+    """Looks into one engine's cores, promises and messages, cheaply: some of it is asked after every step."""
+
+    def glance(self, core: Core) -> tuple[int, bool, int, int]:
+        """(term, whether it leads that term, commit index, last index)."""
+
+    def promised(self, promise: Message) -> tuple[int, NodeId | None]:
+        """(term, vote) of a durable promise."""
+
+    def granted(self, message: Message) -> tuple[int, NodeId | None] | None:
+        """The (term, candidate) for which this message grants its sender's vote; candidate None: the addressee. None if no grant."""
+
+    def matches(self, core: Core) -> Mapping[NodeId, int]:
+        """A leader's knowledge of how far each peer's log agrees with its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One consensus engine as the simulator runs it."""
+
+    name: str
+    factory: CoreFactory
+    options: Callable[[Settings], object]
+    """The engine's options for a world; `settings.variant` chooses among those that it should be tried with."""
+    view: View
+    election_ticks: int
+    """The longest that a follower waits for a leader, the unit of the liveness bounds."""

@@ -1,0 +1,265 @@
+"""The invariants of consensus, asserted while a world runs (consensus.md, "Invariants to assert after every simulated step").
+
+The rule it keeps: every check is incremental over the node that changed and costs O(1), with a full check every some events;
+so they are on all the time. What an engine calls its terms, votes and matches comes through its View.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId
+from quorate.protocols.simulation.engine import View
+from quorate.protocols.simulation.ledger import COMMITTED_PREFIXES, Ledger, Violation
+from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.policy import mix
+from quorate.protocols.simulation.workload import Operation
+
+if TYPE_CHECKING:
+    from quorate.protocols.simulation.node import Node
+
+ONE_LEADER = "one node and incarnation leads a term, ever"
+QUORUM_DURABLE = "a quorum's durable logs hold every committed entry"
+LOG_MATCHING = "two logs with one entry in common agree up to it"
+LEADER_APPENDS = "a leader never overwrites its own log"
+LEADER_COMPLETE = "a leader's log holds every entry committed in earlier terms"
+OWN_TERM = "a leader commits only entries of its own term by counting"
+TERM_GROWS = "a node's term never falls"
+ONE_VOTE = "a node grants one vote per term"
+COMMIT_GROWS = "commit never falls and never passes the end of the log"
+MATCH_GROWS = "what a leader knows of a peer's log never falls"
+ONE_CHANGE = "one membership change at a time, and quorums overlap"
+MATCHING_KEPT = "a matching or committed suffix is never truncated"
+SNAPSHOT_STATE = "a snapshot's state is the replay of its prefix"
+FRESH_READ = "a read sees every write acknowledged before it began"
+FRESH_LEASE_READ = "a lease read sees every write acknowledged before it began"
+REAL_TIME = "a write comes after everything acknowledged before it began"
+
+# Followers' matches are compared on every so many steps of a leader: the check walks all peers.
+MATCH_CHECK_STEPS = 16
+
+
+class Watch:
+    """Sees everything that the nodes of one world do, and raises Violation."""
+
+    def __init__(self, view: View, bootstrap: Configuration, nodes: Mapping[NodeId, "Node"]) -> None:
+        self._view = view
+        self._nodes = nodes
+        self.ledger = Ledger(bootstrap)
+        self.acknowledged = 0
+        """The highest index that any client has seen the effect of."""
+        self._leaders: dict[int, tuple[NodeId, int]] = {}
+        self._votes: dict[tuple[NodeId, int], NodeId] = {}
+        self._identities: dict[tuple[int, int], tuple[int, int, bytes, int]] = {}
+        self._matches: dict[NodeId, tuple[int, dict[NodeId, int]]] = {}
+        self._steps = 0
+        self.fingerprint = 0
+        """A digest of every step of every node: two runs of one seed that differ in anything differ in this."""
+
+    # --- what a node does, in the order in which it does it ---
+
+    def started(self, node: "Node", core: Core) -> None:
+        """The node begins an incarnation from what its disk gave back."""
+        term, _, commit, _ = self._view.glance(core)
+        if node.disk.durable.promise is not None:
+            durable, vote = node.promised = self._view.promised(node.disk.durable.promise)
+            if term < durable:
+                raise Violation(TERM_GROWS, f"{node} starts in term {term} with term {durable} on its disk")
+            self._voted(node.name, durable, vote)
+        node.term, node.commit = term, commit
+        self._matches.pop(node.name, None)
+
+    def took(self, node: "Node", core: Core, effects: Effects) -> None:
+        """The node took effects and has carried out none of them yet."""
+        term, leads, commit, last = self._view.glance(core)
+        state = (
+            (((term << 20) ^ commit) << 24) ^ (len(effects.sends) << 16) ^ (len(effects.sends_after_sync) << 8) ^ (last << 4) ^ node.number
+        )
+        self.fingerprint = mix(self.fingerprint ^ state, effects.serial)
+        if term < node.term:
+            raise Violation(TERM_GROWS, f"{node} falls from term {node.term} to {term}")
+        if commit < node.commit or commit > last:
+            raise Violation(COMMIT_GROWS, f"{node} goes from commit {node.commit} to {commit} with a log that ends at {last}")
+        if effects.truncate is not None:
+            self._truncates(node, effects, leads and term == node.leads)
+        if effects.snapshot is not None and effects.snapshot.index > self.ledger.end:
+            raise Violation(SNAPSHOT_STATE, f"{node} has a snapshot at {effects.snapshot.index}, past the commit point {self.ledger.end}")
+        for refused in effects.refused:
+            self.ledger.refused(refused.token, str(node))
+        if effects.snapshot is not None:
+            node.taken = max(node.taken, effects.snapshot.index)
+        node.term, node.commit = term, commit
+        if effects.committed:
+            self._committed(node, core, effects.committed, leads)
+
+    def wrote(self, node: "Node", core: Core, effects: Effects) -> None:
+        """The node's batch is in its log, though not durable yet."""
+        term, leads, commit, _ = self._view.glance(core)
+        if effects.promise is not None:
+            self._promises(node, effects.promise)
+        if effects.entries:
+            self._identify(node, effects.entries)
+            for entry in effects.entries:
+                if entry.kind == Kind.CONFIGURATION and leads and entry.term == term:
+                    self._changes(node, entry, commit)
+        if not leads:
+            node.leads = 0
+            return
+        if node.leads != term:
+            self._begins_to_lead(node, term)
+        self._steps += 1
+        if not self._steps % MATCH_CHECK_STEPS:
+            self._compare_matches(node, core, term)
+
+    def sends(self, node: "Node", to: NodeId, message: Message) -> None:
+        """The node lets a message go."""
+        grant = self._view.granted(message)
+        if grant is not None:
+            term, candidate = grant
+            self._voted(node.name, term, to if candidate is None else candidate)
+
+    def applied(self, node: "Node") -> None:
+        """The node's state machine moved forward."""
+        machine = node.machine
+        if machine.digest != self.ledger.digests[machine.applied]:
+            raise Violation(COMMITTED_PREFIXES, f"{node} has applied another history up to {machine.applied}")
+
+    def snapshot(self, node: "Node", image: Image) -> None:
+        """A snapshot image was made or is about to be restored."""
+        index = image.snapshot.index
+        if index > self.ledger.end or image.digest != self.ledger.digests[index] or image.snapshot.term != self.ledger.terms[index]:
+            raise Violation(SNAPSHOT_STATE, f"{node} has {image}, which no replay of the committed log gives")
+
+    def answers(self, node: "Node", operation: Operation) -> None:
+        """A read is answered from the node's state as it is now."""
+        applied = node.machine.applied
+        if applied < operation.floor:
+            invariant = FRESH_LEASE_READ if operation.kind == "lease" else FRESH_READ
+            raise Violation(invariant, f"{node} answers from {applied} a read that began when {operation.floor} was acknowledged")
+        self.acknowledged = max(self.acknowledged, applied)
+
+    def acknowledges(self, node: "Node", operation: Operation, index: int) -> None:
+        """A write is acknowledged to its client."""
+        if index <= operation.floor:
+            raise Violation(REAL_TIME, f"{node} commits at {index} a write that began when {operation.floor} was acknowledged")
+        self.acknowledged = max(self.acknowledged, index)
+
+    def full_check(self) -> None:
+        """What incremental checks cannot see: the durable logs, all together, still hold everything committed."""
+        if not self._quorum_holds(self.ledger.end, self._configurations(None)):
+            raise Violation(QUORUM_DURABLE, self._holders(self.ledger.end))
+        for node in self._nodes.values():
+            fold = node.disk.durable
+            if len(fold.entries) != fold.last - fold.base:
+                raise Violation(LOG_MATCHING, f"{node} has a durable log with a gap: {fold.base} then {sorted(fold.entries)}")
+
+    # --- the rules, one by one ---
+
+    def _committed(self, node: "Node", core: Core, committed: list[Entry], leads: bool) -> None:
+        ledger, first = self.ledger, False
+        if committed[0].index != node.taken + 1 or committed[-1].index != node.taken + len(committed):
+            raise Violation(COMMITTED_PREFIXES, f"{node} commits {[entry.index for entry in committed]} after {node.taken}")
+        for entry in committed:
+            first = ledger.commit(entry, str(node)) or first
+        node.taken = committed[-1].index
+        if not first:
+            return
+        last = committed[-1]
+        if leads and last.term != node.term:
+            raise Violation(OWN_TERM, f"{node} commits {last.index} of term {last.term}")
+        configurations = [core.configuration] if leads else self._configurations(core.configuration)
+        if not self._quorum_holds(last.index, configurations):
+            raise Violation(QUORUM_DURABLE, f"{node} commits {self._holders(last.index)}")
+        for other in self._nodes.values():
+            if other.leads > node.term and other.core is not None and not other.written.holds(last.index, last.term):
+                raise Violation(LEADER_COMPLETE, f"{other} leads term {other.leads} without {last.index} of term {last.term}")
+
+    def _quorum_holds(self, index: int, configurations: list[Configuration]) -> bool:
+        term = self.ledger.terms[index]
+        for configuration in configurations:
+            count = sum(name in self._nodes and self._nodes[name].disk.durable.holds(index, term) for name in configuration.voters)
+            if 2 * count > len(configuration.voters):
+                return True
+        return False
+
+    def _configurations(self, own: Configuration | None) -> list[Configuration]:
+        """All that may be in force: the last committed one and those of the running nodes that come after it."""
+        found = [self.ledger.configuration]
+        for configuration in (own, *(node.core.configuration for node in self._nodes.values() if node.core is not None)):
+            if configuration is not None and configuration.index > self.ledger.configuration.index:
+                found.append(configuration)
+        return found
+
+    def _holders(self, index: int) -> str:
+        term = self.ledger.terms[index]
+        held = [name for name, node in self._nodes.items() if node.disk.durable.holds(index, term)]
+        return f"{index} of term {term}, durable on {held} only, voters {sorted(self.ledger.configuration.voters)}"
+
+    def _truncates(self, node: "Node", effects: Effects, leading: bool) -> None:
+        assert effects.truncate is not None
+        index = effects.truncate + 1
+        here = node.written.entries.get(index)
+        if here is None:
+            return
+        if leading:
+            raise Violation(LEADER_APPENDS, f"{node} truncates its log after {effects.truncate}")
+        if index <= self.ledger.end and here.term == self.ledger.terms[index]:
+            raise Violation(MATCHING_KEPT, f"{node} drops {index} of term {here.term}, which is committed")
+        if effects.entries and effects.entries[0].index == index and effects.entries[0].term == here.term:
+            raise Violation(MATCHING_KEPT, f"{node} drops {index} of term {here.term} only to write it again")
+
+    def _promises(self, node: "Node", promise: Message) -> None:
+        term, vote = self._view.promised(promise)
+        before, voted = node.promised
+        if term < before:
+            raise Violation(TERM_GROWS, f"{node} writes term {term} after {before}")
+        if term == before and voted is not None and vote != voted:
+            raise Violation(ONE_VOTE, f"{node} writes a vote for {vote} in term {term} after one for {voted}")
+        node.promised = (term, vote)
+
+    def _voted(self, voter: NodeId, term: int, candidate: NodeId | None) -> None:
+        if candidate is not None and self._votes.setdefault((voter, term), candidate) != candidate:
+            raise Violation(ONE_VOTE, f"{voter} votes in term {term} for {self._votes[voter, term]} and for {candidate}")
+
+    def _identify(self, node: "Node", entries: list[Entry]) -> None:
+        """Log matching by induction: (index, term) decides the entry and the term of the one before it."""
+        identities, fold = self._identities, node.written
+        before = entries[0].index - 1
+        previous = fold.entries.get(before)
+        term = previous.term if previous is not None else fold.snapshot.term if fold.snapshot is not None and before == fold.base else 0
+        for entry in entries:
+            known = identities.setdefault((entry.index, entry.term), (entry.origin, entry.kind, entry.data, term))
+            if known != (entry.origin, entry.kind, entry.data, term):
+                raise Violation(LOG_MATCHING, f"{node} writes {entry} after term {term}; elsewhere it is {known}")
+            term = entry.term
+
+    def _begins_to_lead(self, node: "Node", term: int) -> None:
+        who = (node.name, node.incarnation)
+        if self._leaders.setdefault(term, who) != who:
+            raise Violation(ONE_LEADER, f"{node} leads term {term}, which {self._leaders[term]} has led")
+        self._voted(node.name, term, node.name)
+        node.leads = term
+        end = self.ledger.end
+        while end and self.ledger.terms[end] >= term:  # committed under a later leader: not this one's to hold
+            end -= 1
+        if not node.written.holds(end, self.ledger.terms[end]):
+            raise Violation(LEADER_COMPLETE, f"{node} leads term {term} without {self._holders(end)}")
+
+    def _changes(self, node: "Node", entry: Entry, commit: int) -> None:
+        """Ongaro's thesis 4.1, and the correction of 2015: the change before this is committed, and so is an entry of this term."""
+        former = node.written_configuration(below=entry.index)
+        if former.index > commit:
+            raise Violation(ONE_CHANGE, f"{node} begins a change at {entry.index} while that of {former.index} is open, commit {commit}")
+        if commit <= self.ledger.end and self.ledger.terms[commit] != entry.term:
+            raise Violation(ONE_CHANGE, f"{node} begins a change at {entry.index} before it has committed in term {entry.term}")
+        now = Configuration.decode(entry.data, entry.index)
+        if len(now.voters ^ former.voters) > 1:
+            raise Violation(ONE_CHANGE, f"{node} goes from voters {sorted(former.voters)} to {sorted(now.voters)} in one step")
+
+    def _compare_matches(self, node: "Node", core: Core, term: int) -> None:
+        now = dict(self._view.matches(core))
+        known_term, known = self._matches.get(node.name, (0, {}))
+        if known_term == term:
+            for peer, match in now.items():
+                if match < known.get(peer, 0):
+                    raise Violation(MATCH_GROWS, f"{node} goes back from {known[peer]} to {match} for {peer}")
+        self._matches[node.name] = (term, now)

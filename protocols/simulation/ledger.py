@@ -1,0 +1,71 @@
+"""The one committed history of a world, as the first node to commit each entry saw it.
+
+The rule it keeps: an index is decided once. Every later commit, snapshot, read and acknowledgement is compared with this list,
+which makes "committed prefixes are comparable on every pair of nodes" a check of one entry at a time.
+"""
+
+from quorate.protocols.core import NO_ORIGIN, Configuration, Entry, Kind
+from quorate.protocols.simulation.machine import chain
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. `invariant` is its name: two failures with one name are the same failure."""
+
+    def __init__(self, invariant: str, detail: str) -> None:
+        super().__init__(f"{invariant}: {detail}")
+        self.invariant = invariant
+        self.detail = detail
+
+
+COMMITTED_PREFIXES = "committed prefixes are comparable"
+APPLIED_ONCE = "each origin is applied once"
+REFUSED_IS_DEFINITE = "a refused proposal is never committed"
+
+
+class Ledger:
+    """Terms, origins and digests by index; position 0 is the empty history."""
+
+    def __init__(self, bootstrap: Configuration) -> None:
+        self.terms = [0]
+        self.digests = [0]
+        self._entries: list[tuple[int, int, bytes]] = [(0, 0, b"")]
+        self._origins: dict[int, int] = {}
+        self._refused: set[int] = set()  # only ever asked about membership, never iterated
+        self.configuration = bootstrap
+        """The last committed one."""
+
+    @property
+    def end(self) -> int:
+        return len(self.terms) - 1
+
+    def commit(self, entry: Entry, who: str) -> bool:
+        """One node says that this entry is committed; True if it is the first to say so."""
+        index = entry.index
+        known = (entry.origin, entry.kind, entry.data)
+        if index < len(self.terms):
+            if self.terms[index] != entry.term or self._entries[index] != known:
+                mine = f"term {entry.term} {known}"
+                raise Violation(
+                    COMMITTED_PREFIXES, f"{who} commits {mine} at {index}, but it is term {self.terms[index]} {self._entries[index]}"
+                )
+            return False
+        if index != len(self.terms):
+            raise Violation(COMMITTED_PREFIXES, f"{who} commits {index} while {self.end} is the end of what is committed")
+        if entry.origin != NO_ORIGIN:
+            first = self._origins.setdefault(entry.origin, index)
+            if first != index:
+                raise Violation(APPLIED_ONCE, f"{who} commits origin {entry.origin:x} at {index}; it is also at {first}")
+            if entry.origin in self._refused:
+                raise Violation(REFUSED_IS_DEFINITE, f"{who} commits origin {entry.origin:x} at {index} after its refusal")
+        self.terms.append(entry.term)
+        self._entries.append(known)
+        self.digests.append(chain(self.digests[-1], entry))
+        if entry.kind == Kind.CONFIGURATION:
+            self.configuration = Configuration.decode(entry.data, index)
+        return True
+
+    def refused(self, origin: int, who: str) -> None:
+        """A proposal was refused, which is a promise that it never happens."""
+        if origin in self._origins:
+            raise Violation(REFUSED_IS_DEFINITE, f"{who} refuses origin {origin:x}, committed at {self._origins[origin]}")
+        self._refused.add(origin)

@@ -1,0 +1,439 @@
+"""One simulated node: the driver of a core, on simulated time, network and disk, that can die between any two of its acts.
+
+The rule it keeps: effects are carried out in the order that protocols/core/interface.py gives: `sends`, the log batch, and when
+that is durable `sends_after_sync`; then a snapshot is restored, `committed` applied, reads answered, requests resolved, transfers begun.
+The real driver keeps the same order.
+"""
+
+from collections import deque
+from random import Random
+from typing import Protocol
+
+from quorate.protocols.core import (
+    Configuration,
+    Core,
+    Effects,
+    Entry,
+    Kind,
+    Member,
+    Message,
+    NodeId,
+    Send,
+    Snapshot,
+    Transfer,
+    Transport,
+    origin,
+)
+from quorate.protocols.simulation.clock import NodeClock
+from quorate.protocols.simulation.disk import Fold, SimulatedDisk
+from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.invariants import Watch
+from quorate.protocols.simulation.machine import DigestMachine, Image
+from quorate.protocols.simulation.schedule import Schedule
+from quorate.protocols.simulation.swarm import Settings
+from quorate.protocols.simulation.trace import Trace
+from quorate.protocols.simulation.workload import Operation, Outcome
+
+
+class Host(Protocol):
+    """What a node needs of the world it lives in."""
+
+    schedule: Schedule
+    settings: Settings
+    engine: Engine
+    options: object
+    watch: Watch
+    trace: Trace
+    rng: Random
+
+    def crash(self, node: "Node") -> None: ...
+
+    def transfer(self, source: "Node", transfer: Transfer, image: Image) -> None: ...
+
+
+class Node:
+    """`core` is None while the node is down; its disk, clock and name outlive that."""
+
+    def __init__(
+        self, host: Host, member: Member, bootstrap: Configuration, disk: SimulatedDisk, clock: NodeClock, transport: Transport
+    ) -> None:
+        self.host = host
+        self.name: NodeId = member.name
+        self.number = member.number
+        self.bootstrap = bootstrap
+        self.disk = disk
+        self.clock = clock
+        self.transport = transport
+        self.core: Core | None = None
+        self.incarnation = 0
+        self.machine = DigestMachine()
+        self.configuration = bootstrap
+        """As applied, which is what a snapshot must carry."""
+        self.fuse = 0
+        """The node dies after so many more acts; 0 for never."""
+        self.paused = False
+        # What the invariants remember of this node.
+        self.written = Fold()
+        self.term = self.commit = self.leads = self.taken = 0
+        self.promised: tuple[int, NodeId | None] = (0, None)
+        self._begin()
+
+    def __repr__(self) -> str:
+        state = "down" if self.core is None else f"term={self.term} commit={self.commit} applied={self.machine.applied}"
+        return f"<{self.name}#{self.incarnation} {state}>"
+
+    # --- life and death ---
+
+    def start(self) -> None:
+        """Begin the next incarnation from what the disk gives back."""
+        assert self.core is None, self
+        recovered = self.disk.load()
+        self.incarnation += 1
+        self._begin()
+        self.machine = DigestMachine()
+        self.configuration = self.bootstrap
+        if recovered.snapshot is not None:
+            self.machine.restore(self.disk.images[recovered.snapshot.id])
+            self.configuration = recovered.snapshot.configuration
+        self._snapshot_index = self.taken = self.machine.applied
+        self.written = self.disk.durable.copy()
+        self._ticks = self.clock.ticks(self.host.schedule.now)
+        rng = Random(f"{self.name}/{self.incarnation}/{self.host.settings.variant}/{self.host.rng.getrandbits(32)}")
+        factory, options = self.host.engine.factory, self.host.options
+        self.core = factory(
+            self.name, self.bootstrap, options, rng, self.incarnation, recovered.promise, recovered.snapshot, recovered.entries
+        )
+        self.host.watch.started(self, self.core)
+        self.turn()
+
+    def _begin(self) -> None:
+        """All that dies with the process."""
+        self._inbox: list[tuple[NodeId, Message]] = []
+        self._requests: list[Operation] = []
+        self._after_sync: deque[tuple[int, list[Send]]] = deque()
+        self._written_serial = self._synced_serial = -1
+        self._held_serial: int | None = None
+        self._open: dict[int, Operation] = {}
+        self._backlog: deque[Entry] = deque()
+        self._reads: list[tuple[int, Operation]] = []
+        self._counter = 0
+        self._ticks = 0
+        self._turn_due = False
+        self._saving = False
+        self._snapshot_index = 0
+        self.fuse = 0
+        self.paused = False
+        self.leads = 0
+        self.promised = (0, None)
+
+    def stop(self) -> None:
+        """The process is gone; what it had not synced is left to the disk."""
+        self.core = None
+        lost = [*self._open.values(), *self._requests]
+        self._begin()
+        for operation in lost:
+            operation.settle(operation, Outcome.UNKNOWN, None)
+
+    def _dies(self) -> bool:
+        """One act was carried out: burn the fuse. True if the node is gone."""
+        self.fuse -= 1
+        if self.fuse:
+            return False
+        self.host.crash(self)
+        return True
+
+    # --- what arrives ---
+
+    def deliver(self, sender: NodeId, message: Message) -> None:
+        if self.core is not None:
+            self._inbox.append((sender, message))
+            self._wake()
+
+    def unreachable(self, peer: NodeId) -> None:
+        if self.core is not None:
+            self.core.unreachable(peer)
+            self._wake()
+
+    def request(self, operation: Operation) -> None:
+        operation.node = self.name
+        self._requests.append(operation)
+        self._wake()
+
+    def give_up(self, operation: Operation) -> None:
+        self._open.pop(operation.token, None)
+        if operation in self._requests:
+            self._requests.remove(operation)
+
+    def received(self, sender: NodeId, image: Image) -> None:
+        """A peer's snapshot is durable here."""
+        if self.core is not None:
+            self.core.received(sender, image.snapshot)
+            self._wake()
+
+    def transferred(self, to: NodeId, snapshot: Snapshot, ok: bool) -> None:
+        if self.core is not None:
+            self.core.transferred(to, snapshot, ok)
+            self._wake()
+
+    def pause(self) -> None:
+        """The process stands still (SIGSTOP): everything waits in front of it."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+        if self._held_serial is not None:
+            serial, self._held_serial = self._held_serial, None
+            self.synced(serial)
+        if self.core is not None:
+            self.turn()
+        if self._backlog:
+            self._apply()
+
+    def _wake(self) -> None:
+        if self.paused or self._turn_due:
+            return
+        delay = self.host.settings.turn_ns
+        if not delay:
+            self.turn()
+            return
+        self._turn_due = True
+        self.host.schedule.after(self.host.rng.randrange(delay), self._due, self.incarnation)
+
+    def _due(self, incarnation: int) -> None:
+        if incarnation == self.incarnation and self.core is not None:
+            self._turn_due = False
+            if not self.paused:
+                self.turn()
+
+    # --- one turn of the loop ---
+
+    def turn(self) -> None:
+        """Drain the sockets, then read the clock and tick, then feed the requests, then carry out what comes of it."""
+        assert self.core is not None, self
+        self._drain(self.core)
+        self._tick(self.core)
+        self._feed_all(self.core)
+        self.flush()
+
+    def _drain(self, core: Core) -> None:
+        inbox = self._inbox
+        if inbox:
+            self._inbox = []
+            trace = self.host.trace
+            for sender, message in inbox:
+                if trace.on:
+                    trace.receives(self.name, sender, message)
+                core.receive(sender, message)
+
+    def _tick(self, core: Core) -> None:
+        now = self.clock.ticks(self.host.schedule.now)
+        if now != self._ticks:
+            elapsed, self._ticks = now - self._ticks, now
+            core.tick(elapsed)
+
+    def _feed_all(self, core: Core) -> None:
+        if self._requests:
+            requests, self._requests = self._requests, []
+            for operation in requests:
+                self._feed(core, operation)
+
+    def _feed(self, core: Core, operation: Operation) -> None:
+        self._counter += 1
+        operation.token = token = origin(self.number, self.incarnation, self._counter)
+        operation.floor = self.host.watch.acknowledged
+        self._open[token] = operation
+        match operation.kind:
+            case "write":
+                core.propose(operation.data, token)
+            case "read":
+                core.read(token)
+            case "lease":
+                core.read(token, lease=True)
+            case "change":
+                assert operation.change is not None, operation
+                core.reconfigure(operation.change, token)
+            case _:
+                core.transfer(operation.to, token)
+
+    def flush(self) -> None:
+        """Take what the core wants done, and do it."""
+        if self.core is not None:
+            effects = self.core.take()
+            if effects is not None:
+                self.host.watch.took(self, self.core, effects)
+                self.carry_out(effects)
+
+    # --- carrying out effects; the node may die after each act ---
+
+    def carry_out(self, effects: Effects) -> None:
+        trace = self.host.trace
+        if trace.on:
+            trace.takes(self.name, effects)
+        if effects.sends and not self._send(effects.sends):
+            return
+        if not self._write(effects):
+            return
+        if effects.snapshot is not None and effects.snapshot.index > self.machine.applied:
+            self._restore(effects.snapshot)
+            if self.fuse and self._dies():
+                return
+        if effects.committed:
+            self._backlog.extend(effects.committed)
+        for ready in effects.reads:
+            operation = self._open.get(ready.token)
+            if operation is not None:
+                self._reads.append((ready.index, operation))
+        if (self._backlog or self._reads) and not self._apply():
+            return
+        for token in effects.done:
+            self._resolve(token, Outcome.DONE, None)
+        for refused in effects.refused:
+            self._resolve(refused.token, Outcome.REFUSED, refused.leader)
+        for transfer in effects.transfers:
+            self._transfer(transfer)
+        self._compact()
+
+    def _send(self, sends: list[Send]) -> bool:
+        watch, transport = self.host.watch, self.transport
+        for send in sends:
+            watch.sends(self, send.to, send.message)
+            transport.send(send.to, send.message)
+            if self.fuse and self._dies():
+                return False
+        return True
+
+    def _write(self, effects: Effects) -> bool:
+        """Queue the batch; what is to leave after the sync waits for it, and for all batches before it."""
+        assert self.core is not None, self
+        serial, waiting = effects.serial, effects.sends_after_sync
+        if effects.writes:
+            self.written.add(effects)
+        self.host.watch.wrote(self, self.core, effects)
+        if effects.writes or (waiting and self._synced_serial < self._written_serial):
+            self._written_serial = serial
+            if waiting:
+                self._after_sync.append((serial, waiting))
+            self.disk.write(effects, self.synced)
+            return not (self.fuse and self._dies())
+        return self._send(waiting)
+
+    def synced(self, serial: int) -> None:
+        """The disk says that all batches up to this one are durable."""
+        if self.core is None:
+            return
+        if self.paused:
+            self._held_serial = serial
+            return
+        self._synced_serial = serial
+        while self._after_sync and self._after_sync[0][0] <= serial:
+            if not self._send(self._after_sync.popleft()[1]):
+                return
+        if self.host.trace.on:
+            self.host.trace.synced(self.name, serial)
+        self.core.synced(serial)
+        self._forget_images()
+        self.flush()
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        image = self.disk.images[snapshot.id]
+        self.host.watch.snapshot(self, image)
+        self.machine.restore(image)
+        self.configuration = snapshot.configuration
+        self._snapshot_index = snapshot.index
+        while self._backlog and self._backlog[0].index <= snapshot.index:
+            self._backlog.popleft()
+
+    def _apply(self) -> bool:
+        """Apply a slice of what is committed, acknowledge what was asked here, answer the reads that waited for it."""
+        backlog, machine, watch = self._backlog, self.machine, self.host.watch
+        room = self.host.settings.apply_slice or len(backlog)
+        while backlog and room:
+            room -= 1
+            entry = backlog.popleft()
+            machine.apply(entry)
+            watch.applied(self)
+            if entry.kind == Kind.CONFIGURATION:
+                self.configuration = Configuration.decode(entry.data, entry.index)
+            operation = self._open.pop(entry.origin, None) if entry.kind == Kind.COMMAND else None
+            if operation is not None:
+                operation.index = entry.index
+                watch.acknowledges(self, operation, entry.index)
+                operation.settle(operation, Outcome.DONE, None)
+            if self.fuse and self._dies():
+                return False
+        if self._reads:
+            self._answer()
+        if backlog:
+            self.host.schedule.after(self.host.settings.turn_ns + 1, self._go_on, self.incarnation)
+        return True
+
+    def _go_on(self, incarnation: int) -> None:
+        if incarnation == self.incarnation and self.core is not None and not self.paused:
+            self._apply()
+
+    def _answer(self) -> None:
+        applied = self.machine.applied
+        waiting, self._reads = self._reads, []
+        for index, operation in waiting:
+            if index > applied:
+                self._reads.append((index, operation))
+            elif self._open.pop(operation.token, None) is not None:
+                operation.index = applied
+                self.host.watch.answers(self, operation)
+                operation.settle(operation, Outcome.DONE, None)
+
+    def _resolve(self, token: int, outcome: Outcome, leader: NodeId | None) -> None:
+        operation = self._open.pop(token, None)
+        if operation is not None:
+            operation.settle(operation, outcome, leader)
+
+    # --- snapshots and membership ---
+
+    def written_configuration(self, below: int | None = None) -> Configuration:
+        """The latest configuration in the log as written (before the index `below`), committed or not, running or not."""
+        fold = self.written
+        for index in sorted(fold.entries, reverse=True):
+            entry = fold.entries[index]
+            if entry.kind == Kind.CONFIGURATION and (below is None or index < below):
+                return Configuration.decode(entry.data, index)
+        return self.bootstrap if fold.snapshot is None else fold.snapshot.configuration
+
+    def _transfer(self, transfer: Transfer) -> None:
+        image = self.disk.images.get(transfer.snapshot.id)
+        if image is None:  # a newer one has replaced it
+            self.host.schedule.after(1, self.transferred, transfer.to, transfer.snapshot, False)
+        else:
+            self.host.transfer(self, transfer, image)
+
+    def _compact(self) -> None:
+        """Freeze the state when enough was applied since the last snapshot; only ever at an index that is durable here."""
+        every, applied = self.host.settings.compact_every, self.machine.applied
+        if every and applied - self._snapshot_index >= every:
+            self.freeze()
+
+    def freeze(self) -> bool:
+        """Begin a snapshot of the state as it is now. False if its index is not durable here yet, or one is under way."""
+        assert self.core is not None, self
+        index = self.machine.applied
+        if self._saving or index <= self._snapshot_index or self.core.status.durable < index:
+            return False
+        term = self.host.watch.ledger.terms[index]
+        snapshot = Snapshot(f"{self.name}-{self.incarnation}-{index}", index, term, self.configuration, size=64 * index)
+        image = Image(snapshot, self.machine.digest)
+        self.host.watch.snapshot(self, image)
+        self._saving = True
+        self.disk.save(image, lambda: self._frozen(snapshot))
+        return True
+
+    def _frozen(self, snapshot: Snapshot) -> None:
+        self._saving = False
+        if self.core is not None and snapshot.index > self._snapshot_index:
+            self._snapshot_index = snapshot.index
+            self.core.compact(snapshot)
+            self._wake()
+
+    def _forget_images(self) -> None:
+        """Older images than the durable log begins with are of no use to anyone."""
+        images, base = self.disk.images, self.disk.durable.base
+        if len(images) > 1 and base:
+            self.disk.forget({name for name, image in images.items() if image.snapshot.index >= base})

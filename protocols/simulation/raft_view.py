@@ -1,0 +1,57 @@
+"""Raft as the simulator sees it: its words for terms, votes and matches, and the options it is tried with."""
+
+from collections.abc import Mapping
+
+from quorate.protocols.core import Core, Message, NodeId
+from quorate.protocols.raft import Raft, RaftOptions, raft
+from quorate.protocols.raft.messages import HardState, VoteReply
+from quorate.protocols.raft.roles import Leader
+from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.swarm import Settings
+
+ELECTION_TICKS = 100
+
+
+class RaftView:
+    """Reads the engine's state where it stands: it is asked after every step."""
+
+    def glance(self, core: Core) -> tuple[int, bool, int, int]:
+        assert isinstance(core, Raft)
+        state = core.state
+        return state.term, isinstance(state.role, Leader), state.commit, state.log.last
+
+    def promised(self, promise: Message) -> tuple[int, NodeId | None]:
+        assert isinstance(promise, HardState), promise
+        return promise.term, promise.vote or None
+
+    def granted(self, message: Message) -> tuple[int, NodeId | None] | None:
+        return (message.term, None) if isinstance(message, VoteReply) and message.granted else None
+
+    def matches(self, core: Core) -> Mapping[NodeId, int]:
+        assert isinstance(core, Raft)
+        role = core.state.role
+        return {name: peer.match for name, peer in role.peers.items()} if isinstance(role, Leader) else {}
+
+
+def options(settings: Settings) -> RaftOptions:
+    """Small windows and margins, so that short runs reach their ends; which ones, the variant says."""
+    bits = settings.variant
+
+    def pick(choices: tuple[int, ...]) -> int:
+        nonlocal bits
+        bits, at = divmod(bits, len(choices))
+        return choices[at]
+
+    return RaftOptions(
+        election_ticks=ELECTION_TICKS,
+        lease_ticks=pick((25, 60, 85)),
+        append_bytes_max=pick((100, 1_000, 1 << 20)),
+        window_messages=pick((1, 4, 256)),
+        margin_entries=pick((0, 3, 10_000)),
+        transfer_retry_ticks=pick((10, 100)),
+        uncommitted_bytes_max=pick((2_000, 1 << 20)),
+        entry_bytes_max=1_000,
+    )
+
+
+RAFT = Engine("raft", raft, options, RaftView(), election_ticks=2 * ELECTION_TICKS)

@@ -1,0 +1,120 @@
+"""What kind of world a seed makes: how many nodes, which faults exist and how often, zero included (swarm testing).
+
+The rule it keeps: every rate comes from the seed and from nothing else, so that a seed alone replays a run. Groce et al.,
+"Swarm testing" (2012): leaving features out finds what having all of them on hides.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from quorate.protocols.simulation.clock import DRIFT_MAX_PPM
+from quorate.protocols.simulation.policy import Rule
+from quorate.protocols.simulation.schedule import MICROSECOND, MILLISECOND
+
+# One tick of every core. Engines count timeouts in ticks, so only ratios matter.
+TICK_NS = 10 * MILLISECOND
+
+FAULTS = (
+    "crash",
+    "crash_within",
+    "crash_all",
+    "pause",
+    "isolate",
+    "isolate_leader",
+    "halves",
+    "one_way",
+    "bridge",
+    "ring",
+    "flaky_link",
+    "slow_link",
+    "reset",
+    "heal",
+    "slow_disk",
+    "fail_disk",
+    "drift",
+    "transfer",
+    "add_learner",
+    "promote",
+    "remove",
+)
+"""All that can go wrong or be asked for, by the names that live faults use too."""
+
+
+QUIET = Rule(delay_ns=200 * MICROSECOND)
+
+
+@dataclass(slots=True)
+class Settings:
+    """One world's configuration. The defaults are a quiet one."""
+
+    nodes: int = 3
+    tick_ns: int = TICK_NS
+    rule: Rule = QUIET
+    turn_ns: int = 0
+    """A node that is woken waits up to this long before it looks at everything that came in the meantime."""
+    fsync_ns: int = 300 * MICROSECOND
+    slow_fsync_ns: int = 200 * MILLISECOND
+    slow_fsync_ppm: int = 0
+    apply_slice: int = 0
+    """At most this many entries are applied in one turn; 0 for all."""
+    compact_every: int = 20
+    """Entries applied between two snapshots; 0 for none."""
+    snapshot_ns: int = 20 * MILLISECOND
+    """A snapshot transfer takes between this and ten times as long."""
+    snapshot_break_ppm: int = 0
+    hint_ppm: int = 1_000_000
+    """How often a peer hears at once that a connection broke."""
+    clients: int = 3
+    think_ns: int = 5 * MILLISECOND
+    timeout_ns: int = 600 * MILLISECOND
+    read_ppm: int = 400_000
+    lease_ppm: int = 500_000
+    """The share of the reads that ask for the lease."""
+    fault_ns: int = 0
+    """Mean time between faults; 0 for none."""
+    weights: tuple[int, ...] = (0,) * len(FAULTS)
+    """How likely each of FAULTS is."""
+    repair_ns: int = 500 * MILLISECOND
+    """Mean time until a crashed node restarts."""
+    variant: int = 0
+    """Seeded bits from which an engine chooses its own options."""
+
+
+def swarm(seed: int, nodes: int | None = None) -> Settings:
+    """The configuration that this seed stands for; `nodes` overrides its number of nodes."""
+    rng = Random(f"{seed}/swarm")
+    pick = rng.choice
+    chosen = pick((1, 2, 3, 3, 3, 3, 3, 4, 5, 5))
+    settings = Settings(nodes=chosen if nodes is None else nodes)
+    settings.rule = Rule(
+        delay_ns=pick((50, 200, 1_000, 5_000)) * MICROSECOND,
+        jitter_ns=pick((0, 100, 1_000, 10_000, 60_000)) * MICROSECOND,
+        drop_ppm=pick((0, 0, 1_000, 20_000, 100_000)),
+        duplicate_ppm=pick((0, 0, 1_000, 50_000)),
+        reorder_ppm=pick((0, 0, 10_000, 100_000)),
+        reorder_ns=pick((1, 10, 100, 1_000)) * MILLISECOND,
+        ordered=pick((False, False, True)),
+    )
+    settings.turn_ns = pick((0, 0, 100 * MICROSECOND, 5 * MILLISECOND))
+    settings.fsync_ns = pick((10, 300, 3_000, 30_000)) * MICROSECOND
+    settings.slow_fsync_ppm = pick((0, 0, 10_000, 100_000))
+    settings.slow_fsync_ns = pick((50, 500, 3_000)) * MILLISECOND
+    settings.apply_slice = pick((0, 0, 1, 3))
+    settings.compact_every = pick((0, 5, 20, 100))
+    settings.snapshot_ns = pick((1, 20, 200)) * MILLISECOND
+    settings.snapshot_break_ppm = pick((0, 100_000, 500_000))
+    settings.hint_ppm = pick((0, 500_000, 1_000_000))
+    settings.clients = pick((1, 3, 8))
+    settings.think_ns = pick((1, 5, 30)) * MILLISECOND
+    settings.read_ppm = pick((0, 300_000, 700_000))
+    settings.lease_ppm = pick((0, 500_000, 1_000_000))
+    settings.fault_ns = pick((30, 100, 300, 1_000)) * MILLISECOND
+    settings.repair_ns = pick((50, 300, 1_500)) * MILLISECOND
+    settings.weights = tuple(0 if rng.random() < 0.4 else rng.randint(1, 8) for _ in FAULTS)
+    settings.variant = rng.getrandbits(32)
+    return settings
+
+
+def drift_ppm(rng: Random) -> int:
+    """A rate error within the bound that leases may assume."""
+    return rng.randint(-DRIFT_MAX_PPM, DRIFT_MAX_PPM)

@@ -1,0 +1,104 @@
+"""What happened, in words: the readable trace of a run and the output of scenarios.
+
+The rule it keeps: the text is a function of the events alone, so that two runs of one seed give the same text, byte for byte.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from zlib import crc32
+
+from quorate.protocols.core import Effects, Entry, Kind, Message, NodeId
+from quorate.protocols.log import unpack
+from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
+
+
+def describe_entry(entry: Entry) -> str:
+    """index/term and what it is: 7/2 "x=1", 8/2 no-op."""
+    match entry.kind:
+        case Kind.COMMAND:
+            what = entry.data.decode(errors="backslashreplace") if len(entry.data) <= 24 else f"{len(entry.data)} bytes"
+        case Kind.NOOP:
+            what = "no-op"
+        case _:
+            what = "members"
+    return f"{entry.index}/{entry.term} {what}"
+
+
+def describe_entries(entries: Iterable[Entry]) -> str:
+    return "[" + ", ".join(describe_entry(entry) for entry in entries) + "]"
+
+
+def describe(message: Message) -> str:
+    """Name(field=value, ...): blobs as the entries they hold, empty fields left out."""
+    shown = []
+    for field in fields(message):  # type: ignore[arg-type]  # every message is a dataclass: the decorator makes it one
+        value = getattr(message, field.name)
+        if isinstance(value, bytes):
+            if value:
+                shown.append(f"{field.name}={describe_blob(value)}")
+        elif value is True:
+            shown.append(field.name)
+        elif value not in (None, False, "", ()):
+            shown.append(f"{field.name}={value}")
+    return f"{type(message).__name__}({', '.join(shown)})"
+
+
+def describe_blob(blob: bytes) -> str:
+    try:
+        return describe_entries(unpack(blob))
+    except ValueError:
+        return f"{len(blob)} bytes"
+
+
+class Trace:
+    """Collects lines while `on`. Everyone checks `on` first: describing costs more than doing."""
+
+    def __init__(self, schedule: Schedule, on: bool = False, timed: bool = True) -> None:
+        self._schedule = schedule
+        self._timed = timed
+        self.on = on
+        self.lines: list[str] = []
+        self.digest = 0
+
+    def say(self, who: str, what: str) -> None:
+        if self.on:
+            line = f"{self._schedule.now / MILLISECOND:>10.3f} {who} {what}" if self._timed else f"{who} {what}"
+            self.lines.append(line)
+            self.digest = crc32(line.encode(), self.digest)
+
+    def receives(self, name: NodeId, sender: NodeId, message: Message) -> None:
+        self.say(name, f"< {sender} {describe(message)}")
+
+    def takes(self, name: NodeId, effects: Effects) -> None:
+        """One line for each thing that the core wants done, in the order of the doing."""
+        for note in effects.notes:
+            facts = " ".join(f"{key}={value}" for key, value in note.fields.items())
+            self.say(name, f"* {note.kind} {facts}".rstrip())
+        for send in effects.sends:
+            self.say(name, f"> {send.to} {describe(send.message)}")
+        if effects.writes:
+            parts = [f"writes {effects.serial}:"]
+            if effects.snapshot is not None:
+                parts.append(f"snapshot {effects.snapshot.index}/{effects.snapshot.term}")
+            if effects.truncate is not None:
+                parts.append(f"truncate {effects.truncate}")
+            if effects.promise is not None:
+                parts.append(describe(effects.promise))
+            if effects.entries:
+                parts.append(describe_entries(effects.entries))
+            self.say(name, " ".join(parts))
+        for send in effects.sends_after_sync:
+            self.say(name, f">> {send.to} {describe(send.message)}")
+        if effects.committed:
+            self.say(name, f"commits {describe_entries(effects.committed)}")
+        for ready in effects.reads:
+            self.say(name, f"may answer a read from {ready.index}")
+        for refused in effects.refused:
+            self.say(name, f"refuses: {refused.reason.value}" + (f", ask {refused.leader}" if refused.leader else ""))
+        for transfer in effects.transfers:
+            self.say(name, f"streams snapshot {transfer.snapshot.index}/{transfer.snapshot.term} to {transfer.to}")
+        if effects.done:
+            self.say(name, "did what it was asked")
+
+    def synced(self, name: NodeId, serial: int) -> None:
+        self.say(name, f"synced {serial}")

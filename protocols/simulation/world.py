@@ -1,0 +1,186 @@
+"""A simulated cluster: nodes, links, disks, clocks and snapshot transfers on one schedule, watched by the invariants.
+
+The rule it keeps: nothing in here decides what goes wrong. Faults and clients come from outside (nemesis, workload, a scenario).
+"""
+
+from random import Random
+
+from quorate.protocols.core import Configuration, Member, Message, NodeId, Transfer
+from quorate.protocols.simulation.clock import NodeClock
+from quorate.protocols.simulation.disk import SimulatedDisk
+from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.invariants import Watch
+from quorate.protocols.simulation.ledger import Violation
+from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.network import Network
+from quorate.protocols.simulation.node import Node
+from quorate.protocols.simulation.policy import PPM
+from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
+from quorate.protocols.simulation.swarm import Settings
+from quorate.protocols.simulation.trace import Trace
+from quorate.protocols.simulation.workload import Operation
+
+# Full checks walk all nodes; this often they cost a few percent of the run.
+FULL_CHECK_EVENTS = 512
+
+# A connection's end is noticed within this time where it is noticed at once.
+HINT_NS_MAX = 5 * MILLISECOND
+
+CORE_ASSERTION = "the core's own assertions hold"
+
+
+def member(number: int, *, voter: bool = True, promote: bool = False) -> Member:
+    return Member(f"n{number}", number, storage=f"disk{number}", voter=voter, promote=promote)
+
+
+class World:
+    """`node_class` and `disk_class` let a test take one safeguard out of the driver or of the disk."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        seed: int,
+        *,
+        node_class: type[Node] = Node,
+        disk_class: type[SimulatedDisk] = SimulatedDisk,
+        trace: bool = False,
+        timed: bool = True,
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.seed = seed
+        self.options = engine.options(settings)
+        self.rng = Random(f"{seed}/world")
+        self.schedule = Schedule(Random(f"{seed}/ties"))
+        self.trace = Trace(self.schedule, trace, timed)
+        self.network = Network(seed, self.schedule, self._deliver, settings.rule)
+        self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
+        self.nodes: dict[NodeId, Node] = {}
+        self.watch = Watch(engine.view, self.bootstrap, self.nodes)
+        self.slow_disks = False
+        """Every fsync is a slow one."""
+        self.healthy = False
+        """No fsync is slow and no snapshot transfer breaks, whatever the settings say."""
+        self.events = 0
+        self._node_class = node_class
+        self._disk_class = disk_class
+        for one in self.bootstrap.members:
+            self.add(one, self.bootstrap)
+
+    # --- nodes ---
+
+    def add(self, joining: Member, bootstrap: Configuration) -> Node:
+        """Make a node that is down and knows nothing but `bootstrap`; a joiner's is empty."""
+        disk = self._disk_class(self.schedule, Random(f"{self.seed}/disk/{joining.name}"), self._fsync_ns)
+        offset = self.rng.randrange(1_000 * self.settings.tick_ns)
+        clock = NodeClock(self.settings.tick_ns, offset)
+        node = self._node_class(self, joining, bootstrap, disk, clock, self.network.transport(joining.name))
+        self.nodes[joining.name] = node
+        return node
+
+    def start(self, node: Node) -> None:
+        node.start()
+        self.trace.say(node.name, f"starts, incarnation {node.incarnation}")
+
+    def run_clock(self, node: Node) -> None:
+        """Let the node take a turn at each tick of its clock, for this incarnation."""
+        self.schedule.after(node.clock.until_next_ns(self.schedule.now), self._ticks, node, node.incarnation)
+
+    def _ticks(self, node: Node, incarnation: int) -> None:
+        if node.incarnation == incarnation and node.core is not None:
+            if not node.paused:
+                node.turn()
+            self.run_clock(node)
+
+    def crash(self, node: Node) -> None:
+        """The process dies now; its connections close, and its disk keeps what was synced and a prefix of the rest."""
+        if node.core is None:
+            return
+        self.trace.say(node.name, "crashes")
+        node.stop()
+        node.disk.crash()
+        node.written = node.disk.durable.copy()
+        for name in self.nodes:
+            if name != node.name:
+                self.hint(name, node.name)
+
+    def hint(self, name: NodeId, peer: NodeId) -> None:
+        """Perhaps tell a node that its connection to a peer broke; a cut link carries no such news."""
+        if not self.network.is_cut(peer, name) and self.rng.randrange(PPM) < self.settings.hint_ppm:
+            self.schedule.after(self.rng.randrange(HINT_NS_MAX), self._unreachable, name, peer)
+
+    def _unreachable(self, name: NodeId, peer: NodeId) -> None:
+        self.trace.say(name, f"loses its connection to {peer}")
+        self.nodes[name].unreachable(peer)
+
+    def _deliver(self, source: NodeId, destination: NodeId, message: Message) -> None:
+        node = self.nodes.get(destination)
+        if node is not None:
+            node.deliver(source, message)
+
+    def leader(self) -> Node | None:
+        """The node that leads the highest term, if any leads."""
+        leading = [node for node in self.nodes.values() if node.core is not None and node.leads]
+        return max(leading, key=lambda node: node.leads, default=None)
+
+    # --- clients' way in ---
+
+    def request(self, name: NodeId, operation: Operation) -> bool:
+        node = self.nodes.get(name)
+        if node is None or node.core is None:
+            return False
+        node.request(operation)
+        return True
+
+    def give_up(self, name: NodeId, operation: Operation) -> None:
+        self.nodes[name].give_up(operation)
+
+    # --- disks and snapshot transfers ---
+
+    def _fsync_ns(self) -> int:
+        settings, rng = self.settings, self.rng
+        if self.healthy:
+            return rng.randrange(settings.fsync_ns + 1)
+        if self.slow_disks or (settings.slow_fsync_ppm and rng.randrange(PPM) < settings.slow_fsync_ppm):
+            return rng.randrange(settings.slow_fsync_ns + 1)
+        return rng.randrange(settings.fsync_ns + 1)
+
+    def transfer(self, source: Node, transfer: Transfer, image: Image) -> None:
+        """Stream an image: it takes its time, and may break on the way."""
+        took = self.settings.snapshot_ns * self.rng.randint(1, 10)
+        broken = not self.healthy and self.rng.randrange(PPM) < self.settings.snapshot_break_ppm
+        self.schedule.after(took, self._streamed, source, source.incarnation, transfer, image, broken)
+
+    def _streamed(self, source: Node, incarnation: int, transfer: Transfer, image: Image, broken: bool) -> None:
+        target = self.nodes.get(transfer.to)
+        alive = source.core is not None and source.incarnation == incarnation
+        if broken or target is None or target.core is None or not alive or self.network.is_cut(source.name, transfer.to):
+            self.trace.say(source.name, f"fails to stream snapshot {image.snapshot.index} to {transfer.to}")
+            self._report(source, incarnation, transfer, False)
+            return
+        target.disk.save(image, lambda: self._stored(source, incarnation, target, transfer, image))
+
+    def _stored(self, source: Node, incarnation: int, target: Node, transfer: Transfer, image: Image) -> None:
+        self.trace.say(target.name, f"has stored snapshot {image.snapshot.index} from {source.name}")
+        target.received(source.name, image)
+        self._report(source, incarnation, transfer, True)
+
+    def _report(self, source: Node, incarnation: int, transfer: Transfer, ok: bool) -> None:
+        if source.incarnation == incarnation:
+            source.transferred(transfer.to, transfer.snapshot, ok)
+
+    # --- running ---
+
+    def step(self) -> bool:
+        """One event, with all invariants; False if nothing is left to happen."""
+        self.events += 1
+        try:
+            more = self.schedule.step()
+            if not self.events % FULL_CHECK_EVENTS:
+                self.watch.full_check()
+        except Violation:
+            raise
+        except AssertionError as problem:
+            raise Violation(CORE_ASSERTION, str(problem)) from problem
+        return more
