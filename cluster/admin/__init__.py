@@ -1,1 +1,1 @@
-""""""
+"""HTTP for machines and people: health, readiness, metrics."""

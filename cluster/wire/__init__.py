@@ -1,1 +1,1 @@
-""""""
+"""What goes over a connection: message codec, msgpack-RPC, errors."""

@@ -1,0 +1,221 @@
+"""Applies what is committed, in order, in slices, and answers reads once the state is new enough.
+
+A slice is about 2 ms, so that a long catch-up never costs an election. An unexpected exception of the machine stops the
+replica at once: skipping an entry would make this copy differ from the others for ever.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from time import perf_counter
+from typing import NamedTuple, Protocol
+
+from quorate.cluster.wire.errors import BadRequest, QuorateError, Uncertain
+from quorate.protocols.core import NO_ORIGIN, Configuration, Entry, Kind, Snapshot, StateMachine, Token
+
+SLICE_S = 0.002
+# Entries between two looks at the time.
+STRIDE = 32
+
+
+class Responder(Protocol):
+    """Where an answer goes: a client's connection, or a local caller. Late answers to a closed connection are dropped there."""
+
+    def reply(self, request_id: int, result: object) -> None: ...
+
+    def fail(self, request_id: int, error: QuorateError) -> None: ...
+
+
+class Waiter(NamedTuple):
+    """One request that waits for its answer."""
+
+    responder: Responder
+    request_id: int
+
+
+class Read(NamedTuple):
+    """One read that waits for its barrier: bytes for the machine's `query`, or a function to call."""
+
+    responder: Responder
+    request_id: int
+    query: bytes | Callable[[], object]
+
+
+class Applier:
+    """The state machine of one replica and the two queues before it: entries, and reads that wait for an index."""
+
+    def __init__(self, machine: StateMachine, on_applied: Callable[[], None], on_failed: Callable[[Exception], None]) -> None:
+        self.machine = machine
+        self.waiting: dict[Token, Waiter] = {}
+        """Proposals of this node by origin, oldest first."""
+        self.index = 0
+        """Everything up to here is applied."""
+        self.term = 0
+        self.configuration = Configuration()
+        """As of `index`."""
+        self._queue: deque[Entry] = deque()
+        self._queued_index = 0
+        self._reads: deque[tuple[int, list[Read]]] = deque()
+        self._on_applied = on_applied
+        self._on_failed = on_failed
+        self._loop = asyncio.get_running_loop()
+        self._due = False
+        self._holds = 0
+        """Restorations and freezes under way: meanwhile nothing is applied, commits queue."""
+        self._released = asyncio.Event()
+        self._stopped = False
+
+    @property
+    def backlog(self) -> int:
+        """Entries committed and not yet applied."""
+        return len(self._queue)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def enqueue(self, entries: list[Entry]) -> None:
+        self._queue.extend(entries)
+        self._queued_index = entries[-1].index
+        self._schedule()
+
+    def read(self, index: int, reads: list[Read]) -> None:
+        """Answer these once `index` is applied."""
+        self._reads.append((index, reads))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        # In a callback of its own: what the turn has sent leaves before the work of applying begins.
+        if not self._due and not self._holds and not self._stopped:
+            self._due = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._due = False
+        if self._stopped or self._holds:
+            return
+        if self._queue:
+            try:
+                self._apply_slice()
+            except Exception as error:
+                self._on_failed(error)
+                return
+            self._on_applied()
+        if self._reads:
+            self._answer_reads()
+        if self._queue:
+            self._schedule()
+
+    def _apply_slice(self) -> None:
+        queue, waiting, apply = self._queue, self.waiting, self.machine.apply
+        until = perf_counter() + SLICE_S
+        while queue:
+            for _ in range(min(STRIDE, len(queue))):
+                entry = queue.popleft()
+                if entry.kind == 0:  # Kind.COMMAND, spelled out: this line runs for every write
+                    result = apply(entry)
+                    if waiting:
+                        waiter = waiting.pop(entry.origin, None)
+                        if waiter is not None:
+                            waiter.responder.reply(waiter.request_id, result)
+                else:
+                    self._apply_own(entry)
+                self.index = entry.index
+                self.term = entry.term
+            if perf_counter() > until:
+                return
+
+    def _apply_own(self, entry: Entry) -> None:
+        """An entry of the engine's own."""
+        if entry.kind == Kind.CONFIGURATION:
+            self.configuration = Configuration.decode(entry.data, entry.index)
+        if entry.origin != NO_ORIGIN and (waiter := self.waiting.pop(entry.origin, None)) is not None:
+            waiter.responder.reply(waiter.request_id, None)
+
+    def _answer_reads(self) -> None:
+        later: deque[tuple[int, list[Read]]] = deque()
+        for index, reads in self._reads:
+            if index > self.index:
+                later.append((index, reads))
+                continue
+            for read in reads:
+                self.answer(read)
+        self._reads = later
+
+    def answer(self, read: Read) -> None:
+        """From the state as it is now."""
+        try:
+            query = read.query
+            result = self.machine.query(query) if type(query) is bytes else query()  # type: ignore[operator]
+        except QuorateError as error:
+            read.responder.fail(read.request_id, error)
+        except Exception as error:
+            # A query changes nothing, so a broken one harms only its caller.
+            read.responder.fail(read.request_id, BadRequest(f"the query failed: {error!r}"))
+        else:
+            read.responder.reply(read.request_id, result)
+
+    def needs(self, snapshot: Snapshot) -> bool:
+        """Whether the snapshot is ahead of everything that was committed here."""
+        return snapshot.index > max(self.index, self._queued_index)
+
+    def expect(self, snapshot: Snapshot) -> None:
+        """The state will be this snapshot's: what is queued is part of it, what is committed from now on comes after it."""
+        self._hold()
+        self._queue.clear()
+        self._queued_index = snapshot.index
+
+    async def restore(self, snapshot: Snapshot, chunks: Iterable[bytes]) -> None:
+        """Replace the state by that of the snapshot expected, stepwise; stale reads of the old state go on until the swap."""
+        assert self._holds, "expect the snapshot first"
+        for _ in self.machine.restore(chunks):
+            await asyncio.sleep(0)
+            if self._stopped:
+                return
+        self.index, self.term, self.configuration = snapshot.index, snapshot.term, snapshot.configuration
+        self._on_applied()
+        self._release()
+
+    def _hold(self) -> None:
+        self._holds += 1
+        self._released.clear()
+
+    def _release(self) -> None:
+        self._holds -= 1
+        if not self._holds:
+            self._released.set()
+            self._schedule()
+
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Nothing is applied inside; commits and reads queue."""
+        while self._holds:
+            await self._released.wait()
+        self._hold()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def give_up(self, token: Token, error: QuorateError) -> None:
+        waiter = self.waiting.pop(token, None)
+        if waiter is not None:
+            waiter.responder.fail(waiter.request_id, error)
+
+    def give_up_until(self, token: Token, why: str) -> None:
+        """Proposals up to this origin have waited too long: they may still commit, and their callers should know."""
+        while self.waiting:
+            oldest = next(iter(self.waiting))
+            if oldest > token:
+                return
+            self.give_up(oldest, Uncertain(why))
+
+    def fail_all(self, error: QuorateError) -> None:
+        """The replica stops: nothing that waits will be answered otherwise."""
+        self._stopped = True
+        while self.waiting:
+            self.give_up(next(iter(self.waiting)), error)
+        for _, reads in self._reads:
+            for read in reads:
+                read.responder.fail(read.request_id, error)
+        self._reads.clear()

@@ -1,0 +1,294 @@
+"""One node: the process that hosts replicas, answers peers, clients and HTTP, and stops in good order.
+
+Order of start: data directory, HTTP (so that /health answers), peers, forming or recovery, state, clients.
+Order of stop (SIGTERM, SIGINT): hand over leadership, stop the replicas, flush and mark the log clean, exit 0.
+"""
+
+import asyncio
+import gc
+import importlib.metadata
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from random import Random
+from time import monotonic
+
+import uvloop
+from quorate.cluster.storage.directory import DataDirectory
+from quorate.cluster.storage.snapshots import SnapshotStore
+
+from quorate.cluster.admin.http import AdminServer, Sample
+from quorate.cluster.runtime import logs
+from quorate.cluster.runtime.clock import BootClock, SkewedClock
+from quorate.cluster.runtime.config import DEFAULT_GROUP, NodeConfig, split_address
+from quorate.cluster.runtime.engines import make_core
+from quorate.cluster.runtime.forming import Forming
+from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Party
+from quorate.cluster.runtime.machines import Hosted, make_machine
+from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
+from quorate.cluster.runtime.replica import Replica
+from quorate.cluster.runtime.snapshotting import SnapshotWork
+from quorate.cluster.runtime.status import group_samples, group_status
+from quorate.cluster.service.rpc import ClientService
+from quorate.cluster.storage.files import RealFiles
+from quorate.cluster.storage.journal import Journal
+from quorate.cluster.wire.errors import BadRequest, QuorateError, Unavailable
+from quorate.cluster.wire.rpc import ServerConnection
+from quorate.protocols.core import Configuration, Message, NodeId, Recovered
+from quorate.protocols.sessions import Sessions
+
+VERSION = importlib.metadata.version("quorate")
+
+HAND_OVER_S = 2.0
+"""How long a stopping leader waits for its successor."""
+CONNECTIONS_MAX = 10_000
+"""Client connections at once; more are closed at once rather than starving the others of file descriptors."""
+APPLIED_LAG_MAX = 1_000
+"""Entries behind the commit index beyond which a node does not call itself ready."""
+YOUNG_ALLOCATIONS, OLDER_ROUNDS, OLDEST_ROUNDS = 50_000, 20, 1_000
+"""Thresholds of the garbage collector. State is acyclic and large: looking through all of it would stall requests for seconds."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long the loop may keep the interpreter from the log's thread, which wants it for microseconds after each sync."""
+
+
+class Node:
+    """Everything that one process holds."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self.config = config
+        self.clock = SkewedClock(BootClock())
+        self.groups: dict[str, Hosted] = {}
+        self._log = logs.logger()
+        self._started_s = monotonic()
+        self._stopping = asyncio.Event()
+        self._connections: set[ServerConnection] = set()
+        self._tasks: asyncio.TaskGroup
+        self._detail = "starting"
+        self._forming: Forming | None = None
+        self._http_address = ""
+
+    # What services and HTTP ask.
+
+    def replica(self, group: str) -> Replica:
+        return self.hosted(group).replica
+
+    def hosted(self, group: str) -> Hosted:
+        hosted = self.groups.get(group)
+        if hosted is not None:
+            return hosted
+        if not self.groups:
+            raise Unavailable(f"{self.config.node} is not serving yet: {self._waits_for}")
+        raise BadRequest(f"no group {group!r} here; there are: {', '.join(self.groups)}")
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        self._tasks.create_task(work)
+
+    @property
+    def _waits_for(self) -> str:
+        return self._forming.detail if self._forming is not None else self._detail
+
+    def identity(self) -> dict[str, object]:
+        return {
+            "node": self.config.node,
+            "cluster": self.config.cluster,
+            "storage": self._directory.storage,
+            "protocol": PROTOCOL_VERSION,
+            "engine": self.config.engine,
+            "version": VERSION,
+            "peer_address": self.config.peer.address,
+            "client_address": self.config.client.address,
+        }
+
+    def status(self) -> dict[str, object]:
+        ready, detail = self.ready()
+        return self.identity() | {
+            "incarnation": self._party.incarnation,
+            "uptime_ms": int((monotonic() - self._started_s) * 1000),
+            "ready": ready,
+            "ready_detail": detail,
+            "http_address": self._http_address,
+            "groups": {name: group_status(hosted.replica) | hosted.stats() for name, hosted in self.groups.items()},
+        }
+
+    def ready(self) -> tuple[bool, str]:
+        """A leader is known and what is committed is applied, in every group."""
+        if not self.groups:
+            return False, self._waits_for
+        for name, hosted in self.groups.items():
+            replica = hosted.replica
+            status = replica.core.status
+            if replica.failure:
+                return False, f"{name}: stopped: {replica.failure}"
+            if status.configuration.get(self.config.node) is None:
+                return False, f"{name}: {self._waits_for}"
+            if status.leader is None:
+                return False, f"{name}: no leader is known"
+            if status.commit - replica.applier.index > APPLIED_LAG_MAX:
+                return False, f"{name}: {status.commit - replica.applier.index} entries behind"
+        return True, ""
+
+    def samples(self) -> Iterator[Sample]:
+        yield "quorate_up", "gauge", "1 while the process runs; labels say what runs", {"node": self.config.node, "version": VERSION}, 1
+        yield "quorate_client_connections", "gauge", "open client connections", {}, len(self._connections)
+        yield "quorate_peer_messages_sent", "counter", "messages given to peer links", {}, self._network.sent_count
+        yield "quorate_peer_frames_corrupt", "counter", "peer messages with a wrong checksum", {}, self._network.corrupt_count
+        for peer, link in self._network.links.items():
+            yield "quorate_peer_up", "gauge", "1 where our link to the peer is open", {"peer": peer}, link.is_up
+            yield "quorate_peer_messages_dropped", "counter", "messages dropped: link closed or full", {"peer": peer}, link.dropped_count
+        for name, value in self._journal.counters().items():
+            yield f"quorate_log_{name}", "counter", "of the write-ahead log", {}, value
+        for name, hosted in self.groups.items():
+            yield from group_samples(name, hosted.replica)
+
+    # Life.
+
+    async def run(self) -> int:
+        """Until a signal says stop. The exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        config = self.config
+        self._files = RealFiles()
+        with DataDirectory.open(
+            config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=self._files
+        ) as self._directory:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._serve()
+        return 0
+
+    async def _serve(self) -> None:
+        config = self.config
+        self._journal = Journal.open(config.data, files=self._files, segment_bytes=config.log.segment_mib << 20)
+        self._party = Party(config.cluster, config.node, self._directory.storage, self._directory.incarnation, self._configuration)
+        self._network = PeerNetwork(self._party, self._on_message, self._on_lost)
+        admin = AdminServer(self.ready, self.samples)
+        if config.http.enabled:
+            await admin.listen(config.http.listen)
+            self._http_address = admin.address
+        await self._network.listen(config.peer.listen)
+        server = await self._listen_to_clients()
+        self._log.info("listening", peers=config.peer.listen, clients=config.client.listen, http=self._http_address, data=str(config.data))
+        serving = asyncio.create_task(self._host())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+            await stopping
+            await self._stop_in_order()
+        finally:
+            serving.cancel()
+            stopping.cancel()
+            server.close()
+            for connection in list(self._connections):
+                connection.close("this node stops")
+            await self._network.close()
+            await admin.close()
+            self._journal.close()
+
+    async def _host(self) -> None:
+        """Recover or form, then host the default group."""
+        recovered = self._journal.group(DEFAULT_GROUP).load()
+        initial = await self._initial_configuration(recovered)
+        await self._start_group(DEFAULT_GROUP, initial, recovered)
+        self._forming_done()
+        gc.collect()
+        gc.freeze()
+
+    async def _initial_configuration(self, recovered: Recovered) -> Configuration:
+        bootstrap = self._directory.bootstrap
+        if bootstrap is not None:
+            self._party.bootstrap = bootstrap.encode()
+            return bootstrap
+        if recovered.snapshot is not None or recovered.entries or self.config.join:
+            return Configuration()
+        self._forming = Forming(self.config, self._party)
+        initial = await self._forming.run()
+        if initial.members:
+            self._directory.record_bootstrap(initial)
+            self._party.bootstrap = initial.encode()
+            self._log.info("part of the cluster", members=list(initial.names))
+        return initial
+
+    def _forming_done(self) -> None:
+        if self.replica(DEFAULT_GROUP).core.configuration.get(self.config.node) is not None:
+            self._forming = None
+        elif self._forming is None:
+            self._detail = f"waiting to be added: run `quorate member add {self.config.node}`"
+
+    async def _start_group(self, group: str, initial: Configuration, recovered: Recovered) -> None:
+        config = self.config
+        snapshots = SnapshotStore(config.data / "snapshots" / group, files=self._files)
+        transport = GroupTransport(self._network, group)
+        core = make_core(config, initial, Random(), self._directory.incarnation, recovered)
+        machine = make_machine(config.machine)
+        work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
+        replica = Replica(
+            group, config.node, self._directory, core, self._journal.group(group), transport, self.clock, Sessions(machine), work
+        )
+        await work.attach(replica, recovered.snapshot)
+        replica.on_configuration.append(lambda: self._on_configuration(replica))
+        replica.on_failed.append(self._on_failed)
+        self.groups[group] = Hosted(replica, machine)
+        self._on_configuration(replica)
+        replica.start()
+
+    def _configuration(self) -> Configuration:
+        hosted = self.groups.get(DEFAULT_GROUP)
+        return hosted.replica.core.configuration if hosted is not None else Configuration()
+
+    def _on_configuration(self, replica: Replica) -> None:
+        configuration = replica.core.configuration
+        mine = configuration.get(self.config.node)
+        self._party.member = mine is not None and mine.storage == self._directory.storage
+        if self._party.member:
+            self._forming = None
+        self._network.connect({member.name: member.peer_address for member in configuration.members})
+        self._network.configuration_changed()
+
+    def _on_message(self, group: str, sender: NodeId, message: Message) -> None:
+        hosted = self.groups.get(group)
+        if hosted is not None:
+            hosted.replica.receive(sender, message)
+
+    def _on_lost(self, peer: NodeId) -> None:
+        for hosted in self.groups.values():
+            hosted.replica.driver.unreachable(peer)
+
+    def _on_failed(self, reason: str) -> None:
+        """A replica stopped for good: break with the peers, so that they need no timeout to see it."""
+        self._log.error("this node no longer takes part", reason=reason, remedy="mend the cause and restart the node")
+        self.start(self._network.close())
+
+    async def _stop_in_order(self) -> None:
+        for hosted in self.groups.values():
+            await hosted.replica.hand_over(HAND_OVER_S)
+            hosted.replica.stop()
+        self._log.info("stopped")
+
+    # Clients.
+
+    async def _listen_to_clients(self) -> asyncio.Server:
+        methods = ClientService(self).methods() | WatchService(self).methods()
+        host, port = split_address(self.config.client.listen)
+        return await asyncio.get_running_loop().create_server(
+            lambda: ServerConnection(methods, on_open=self._on_open, on_closed=self._connections.discard), host, port
+        )
+
+    def _on_open(self, connection: ServerConnection) -> None:
+        self._connections.add(connection)
+        if len(self._connections) > CONNECTIONS_MAX:
+            connection.close(f"{self.config.node} has {CONNECTIONS_MAX} client connections already")
+
+
+def run(config: NodeConfig) -> int:
+    """Run one node until SIGTERM or SIGINT; the exit code."""
+    logs.set_up(config.node, form=config.logging.format, level=config.logging.level)
+    gc.set_threshold(YOUNG_ALLOCATIONS, OLDER_ROUNDS, OLDEST_ROUNDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        return uvloop.run(Node(config).run())
+    except* (QuorateError, OSError) as group:
+        for error in group.exceptions:
+            logs.logger().error("cannot run", reason=str(error))
+        return 1

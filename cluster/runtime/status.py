@@ -1,0 +1,65 @@
+"""A node at a glance: the status that clients ask for, and the samples that Prometheus scrapes."""
+
+from collections.abc import Iterator
+
+from quorate.cluster.admin.http import Sample
+from quorate.cluster.runtime.replica import Replica
+
+
+def group_status(replica: Replica) -> dict[str, object]:
+    """One group, as the `status` method gives it: plain types only."""
+    status = replica.core.status
+    leader = status.configuration.get(status.leader) if status.leader else None
+    members: list[dict[str, object]] = []
+    for member in status.configuration.members:
+        row: dict[str, object] = {
+            "name": member.name,
+            "number": member.number,
+            "voter": member.voter,
+            "promote": member.promote,
+            "storage": member.storage,
+            "peer_address": member.peer_address,
+            "client_address": member.client_address,
+        }
+        progress = status.progress.get(member.name)
+        if progress is not None:
+            row |= {"match": progress.match, "state": progress.state, "active": progress.recently_active}
+        members.append(row)
+    return {
+        "role": "failed" if replica.failure else status.role,
+        "failure": replica.failure,
+        "term": status.term,
+        "leader": status.leader,
+        "leader_address": leader.client_address if leader else "",
+        "commit": status.commit,
+        "applied": replica.applier.index,
+        "first": status.first,
+        "last": status.last,
+        "durable": status.durable,
+        "snapshot_index": replica.snapshots.index,
+        "members": members,
+    }
+
+
+def group_samples(group: str, replica: Replica) -> Iterator[Sample]:
+    status = replica.core.status
+    labels = {"group": group}
+
+    def gauge(name: str, text: str, value: float) -> Sample:
+        return f"quorate_{name}", "gauge", text, labels, value
+
+    yield gauge("is_leader", "1 where this node leads the group", status.leader == replica.node)
+    yield gauge("term", "the engine's term, epoch or ballot", status.term)
+    yield gauge("commit_index", "last index known to be committed", status.commit)
+    yield gauge("applied_index", "last index applied to the state machine", replica.applier.index)
+    yield gauge("durable_index", "last index that is durable on this node's disk", status.durable)
+    yield gauge("last_index", "last index in this node's log", status.last)
+    yield gauge("first_index", "first index still in this node's log", status.first)
+    yield gauge("snapshot_index", "index of the newest snapshot", replica.snapshots.index)
+    yield gauge("proposals_waiting", "proposals of this node without an outcome yet", len(replica.applier.waiting))
+    yield gauge("apply_backlog", "entries committed and not yet applied", replica.applier.backlog)
+    yield "quorate_turns", "counter", "turns of the driver", labels, replica.driver.turn_count
+    yield "quorate_leader_changes", "counter", "times this node saw the leader or the term change", labels, replica.leadership_change_count
+    for name, progress in status.progress.items():
+        peer = labels | {"peer": name}
+        yield "quorate_match_index", "gauge", "what the leader knows to be durable on a peer", peer, progress.match
