@@ -6,7 +6,7 @@ Everything written in one turn of the event loop leaves in one write.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgpack
 
@@ -58,10 +58,10 @@ class Stream(asyncio.Protocol):
         return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unknown"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not a check: the TCP transports of uvloop are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()
-        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         unpacker = self._unpacker
