@@ -2,7 +2,7 @@
 
 On the wire a result is a msgpack array: [0, ...] when the operation was carried out, [status, message, number] when it was
 refused. A refusal changes nothing, so all of these errors are definite. A key-value pair is [key, record]; a record is
-[value, create_revision, mod_revision, version, lease], the very bytes that the machine stores.
+[value, create_revision, mod_revision, version] and the lease if it has one: the very bytes that the machine stores.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class KeyValue(NamedTuple):
     create_revision: int
     mod_revision: int
     version: int
-    lease: int
+    lease: int = 0
 
 
 class PutResult(NamedTuple):
@@ -125,7 +125,7 @@ class LeaseList(NamedTuple):
 
 
 class CompactResult(NamedTuple):
-    """Reads and watches from `compacted` on still work."""
+    """Reads from `compacted` on and watches from the revision after it still work."""
 
     revision: int
     compacted: int
@@ -143,7 +143,7 @@ class Stats(NamedTuple):
     history_bytes: int
 
 
-Record = tuple[bytes, int, int, int, int]
+Record = tuple[bytes, int, int, int] | tuple[bytes, int, int, int, int]
 Pair = tuple[bytes, Record]
 """What a decoded result holds. Its shape is trusted: it comes from a node that has passed its handshake."""
 

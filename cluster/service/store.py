@@ -22,7 +22,8 @@ HAS_LEASE = 0x95
 Fields = tuple[bytes, int, int, int, int]
 """A record unpacked: value, create revision, mod revision, version, lease."""
 
-pack = Packer(autoreset=True, use_bin_type=True).pack
+packer = Packer(autoreset=True, use_bin_type=True)
+pack = packer.pack
 
 
 def fields(record: bytes) -> Fields:
@@ -61,6 +62,8 @@ class Store:
         self.leases = Leases()
         self.byte_count = 0
         """Bytes of all keys and records."""
+        self.views: list[dict[bytes, bytes]] = []
+        """One for each frozen view: the records that have been replaced or deleted since, as they were."""
 
     def put(self, key: bytes, value: bytes) -> int:
         """Write one key without a lease; gives the new revision. The same as `write`, laid out flat: it is the hot path."""
@@ -78,6 +81,8 @@ class Store:
             record = pack((value, unpacked[1], revision, unpacked[3] + 1))
             if old[0] == HAS_LEASE:
                 self.leases.detach(key, unpacked[4])
+            for view in self.views:
+                view.setdefault(key, old)
             self.byte_count += len(record) - len(old)
             history.tail_bytes += EVENT_OVERHEAD + len(key) + len(record) + len(old)
         records[key] = record
@@ -135,6 +140,8 @@ class Store:
             self.index.add(key)
             self.byte_count += len(key)
         else:
+            for view in self.views:
+                view.setdefault(key, old)
             self.byte_count -= len(old)
             if old[0] == HAS_LEASE:
                 self.leases.detach(key, lease_of(old))
