@@ -1,0 +1,133 @@
+"""Membership changes: one at a time, in force from the append on, learners first.
+
+Ongaro's thesis, chapter 4. A change is a whole new configuration in one entry. It needs the one before it committed, and an
+entry of the leader's own term before it. A learner becomes a voter once it has caught up, by itself where its member says so.
+"""
+
+from dataclasses import dataclass, replace
+
+from quorate.protocols.core import NO_ORIGIN, AddLearner, Change, Configuration, Kind, NodeId, Promote, Reason, Remove, Token
+from quorate.protocols.raft.leading import Leading
+from quorate.protocols.raft.roles import Leader
+from quorate.protocols.raft.state import State
+
+
+@dataclass(slots=True)
+class Pending:
+    """A change proposed here, whose entry has no fate yet."""
+
+    index: int
+    term: int
+    token: Token
+
+
+class Membership:
+    """Changes asked of this node, and their outcome."""
+
+    def __init__(self, state: State, leading: Leading) -> None:
+        self.state = state
+        self.leading = leading
+        self.pending: list[Pending] = []
+        """At most one per leadership; older ones wait for their place in the log to be decided."""
+
+    def reconfigure(self, change: Change, token: Token) -> None:
+        state = self.state
+        role = state.role
+        if not isinstance(role, Leader):
+            state.refuse(token, Reason.NOT_LEADER, state.leader)
+            return
+        reason, detail = self._obstacle(role)
+        changed: Configuration | None = None
+        if reason is None:
+            changed, reason, detail = self._changed(role, change)
+        if changed is None:
+            assert reason is not None, change
+            state.refuse(token, reason, state.node, detail)
+            return
+        self._append(role, changed, token)
+
+    def _obstacle(self, me: Leader) -> tuple[Reason | None, str]:
+        """Why no change at all can be made now."""
+        state = self.state
+        if not state.rules.change_is_alone(state.configurations[-1], state.commit):
+            return Reason.CHANGE_IN_FLIGHT, f"the change at index {state.configurations[-1].index} is not committed yet"
+        if not state.rules.own_term_committed(state.commit, me.first_index):
+            return Reason.CHANGE_IN_FLIGHT, "the new leader has not committed an entry of its own term yet; try again"
+        return None, ""
+
+    def _changed(self, me: Leader, change: Change) -> tuple[Configuration | None, Reason | None, str]:
+        """The configuration after `change`, or why it is refused."""
+        current = self.state.configurations[-1]
+        match change:
+            case AddLearner(member):
+                known = current.get(member.name)
+                if known is not None and known.voter:
+                    return None, Reason.BAD_CHANGE, f"{member.name} is a voter; remove it first"
+                namesake = next(
+                    (other.name for other in current.members if other.number == member.number and other.name != member.name), None
+                )
+                if namesake is not None:
+                    return None, Reason.BAD_CHANGE, f"number {member.number} belongs to {namesake}"
+                if known is not None and known.storage != member.storage:
+                    # Another disk under the same name holds nothing that the old one acknowledged.
+                    me.peers.pop(member.name, None)
+                return current.with_member(replace(member, voter=False)), None, ""
+            case Promote(name):
+                known = current.get(name)
+                if known is None or known.voter:
+                    return None, Reason.BAD_CHANGE, f"{name} is not a learner"
+                if not self._has_caught_up(me, name):
+                    return None, Reason.NOT_CAUGHT_UP, f"{name} holds {me.peers[name].match} of {self.state.log.last} entries"
+                return current.with_member(replace(known, voter=True, promote=False)), None, ""
+            case Remove(name):
+                if current.get(name) is None:
+                    return None, Reason.BAD_CHANGE, f"{name} is not a member"
+                if current.voters == {name}:
+                    return None, Reason.BAD_CHANGE, f"{name} is the last voter"
+                return current.without(name), None, ""
+            case _:
+                return None, Reason.BAD_CHANGE, f"Raft knows no {type(change).__name__}"
+
+    def _has_caught_up(self, me: Leader, name: NodeId) -> bool:
+        state, peer = self.state, me.peers[name]
+        return peer.catch_up.done(peer.match, state.timer, state.options.election_ticks)
+
+    def _append(self, me: Leader, changed: Configuration, token: Token | None) -> None:
+        state = self.state
+        entry = state.log.add(state.term, NO_ORIGIN, Kind.CONFIGURATION, changed.encode())
+        state.adopt_configurations([entry])
+        self.leading.meet_peers(me)
+        me.counting_due = True
+        # Majorities of the old configuration answered for the lease; the new one must do so anew.
+        me.lease_from = None
+        if token is not None:
+            self.pending.append(Pending(entry.index, entry.term, token))
+        names = ",".join(member.name if member.voter else f"{member.name}(learner)" for member in changed.members)
+        state.note("configuration_appended", index=entry.index, members=names)
+
+    def promote_caught_up(self, me: Leader) -> None:
+        """Once a turn: make a voter of a learner that is to become one and has caught up."""
+        configuration = self.state.configurations[-1]
+        if len(configuration.voters) == len(configuration.members) or self._obstacle(me)[0] is not None:
+            return
+        for member in configuration.members:
+            if member.promote and not member.voter and self._has_caught_up(me, member.name):
+                self._append(me, configuration.with_member(replace(member, voter=True, promote=False)), None)
+                return
+
+    def settle(self, committed_from: int) -> None:
+        """The commit index moved up from `committed_from`: tell what became of changes."""
+        state = self.state
+        for configuration in state.configurations:
+            if committed_from < configuration.index <= state.commit:
+                state.note("configuration_committed", index=configuration.index)
+        # Everything below the last committed one is history: a truncation never reaches it.
+        while len(state.configurations) > 1 and state.configurations[1].index <= state.commit:
+            state.configurations.pop(0)
+        while self.pending and self.pending[0].index <= state.commit:
+            pending = self.pending.pop(0)
+            term = state.log.term_at(pending.index)
+            if term == pending.term:
+                state.out.done.append(pending.token)
+            elif term is not None:
+                state.refuse(pending.token, Reason.SUPERSEDED, state.leader)

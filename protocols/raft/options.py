@@ -1,0 +1,90 @@
+"""The figures of a Raft node, in ticks and bytes. The runtime's tick is 10 ms.
+
+They hang together: heartbeats fit several times into an election timeout, and the lease ends well before an election
+may begin, so that a follower can keep its promise to the leader's lease and still elect another soon after a crash.
+"""
+
+from dataclasses import dataclass
+
+NO_PRIORITY = -1
+NEVER_ELECTED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RaftOptions:
+    """Same on all nodes, but for `priority`. ValueError if the figures contradict each other."""
+
+    election_ticks: int = 100
+    """A follower that heard no leader for this long, plus a random part of the same size, starts an election."""
+    heartbeat_ticks: int = 10
+    lease_ticks: int = 25
+    """How long a leader may answer reads after a quorum heard it. Clocks may run apart by a tenth of it (see promise_ticks)."""
+    failover_ticks_min: int = 1
+    failover_ticks_max: int = 5
+    """The random delay before an election when the connection to the leader broke, and between quick attempts."""
+    failover_tries: int = 6
+    """Quick attempts before a node falls back to whole election timeouts: it may be the only one that lost the leader."""
+    append_bytes_max: int = 1 << 20
+    """One append; a single larger entry still travels."""
+    window_messages: int = 256
+    """Appends without an answer, per follower."""
+    window_bytes: int = 16 << 20
+    uncommitted_bytes_max: int = 64 << 20
+    """What a leader takes in before a quorum answered; beyond it proposals are refused as overloaded."""
+    entry_bytes_max: int = 1 << 20
+    margin_entries: int = 10_000
+    """Kept below a snapshot for slow followers: this many entries, but no more than margin_bytes."""
+    margin_bytes: int = 16 << 20
+    transfer_retry_ticks: int = 100
+    """Wait after a failed snapshot transfer."""
+    read_retry_ticks: int = 10
+    """A follower asks the leader again for a read index after this long."""
+    waiting_reads_max: int = 100_000
+    """Reads without an answer; beyond it they are refused as overloaded."""
+    priority: int = NO_PRIORITY
+    """-1: plain Raft; 0: never elected; 1 and above: a rank, the highest is elected where it can be."""
+    target_priority: int = NO_PRIORITY
+    """The highest priority of the cluster, same on all nodes. Lower ranks stand back until it fell to theirs."""
+
+    def __post_init__(self) -> None:
+        positive = (
+            "heartbeat_ticks lease_ticks failover_ticks_min failover_tries append_bytes_max window_messages window_bytes "
+            "uncommitted_bytes_max entry_bytes_max transfer_retry_ticks read_retry_ticks waiting_reads_max"
+        )
+        for name in positive.split():
+            _require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        _require(self.margin_entries >= 0 and self.margin_bytes >= 0, "margin_entries and margin_bytes must not be negative")
+        _require(
+            self.election_ticks >= 3 * self.heartbeat_ticks,
+            f"election_ticks ({self.election_ticks}) must be at least 3 heartbeat_ticks ({self.heartbeat_ticks}): "
+            "one lost heartbeat must not start an election",
+        )
+        _require(
+            self.promise_ticks < self.election_ticks,
+            f"lease_ticks ({self.lease_ticks}) plus its margin must stay below election_ticks ({self.election_ticks}): "
+            "a voter refuses elections until the lease it granted is over",
+        )
+        _require(
+            self.failover_ticks_min <= self.failover_ticks_max < self.election_ticks,
+            f"failover_ticks must rise from min ({self.failover_ticks_min}) to max ({self.failover_ticks_max}), below election_ticks",
+        )
+        _require(
+            self.entry_bytes_max <= self.uncommitted_bytes_max,
+            f"entry_bytes_max ({self.entry_bytes_max}) above uncommitted_bytes_max ({self.uncommitted_bytes_max}) could never be taken in",
+        )
+        _require(self.priority >= NO_PRIORITY, f"priority must be -1, 0 or a rank from 1, not {self.priority}")
+        _require(
+            self.priority <= NEVER_ELECTED or self.target_priority >= self.priority,
+            f"target_priority ({self.target_priority}) must be the highest priority of the cluster, at least {self.priority}",
+        )
+
+    @property
+    def promise_ticks(self) -> int:
+        """How long a voter keeps its promise to a lease: a tenth longer than the leader relies on it, for clocks that drift,
+        and two ticks because both ends count whole ticks."""
+        return self.lease_ticks + self.lease_ticks // 10 + 2
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)

@@ -1,0 +1,119 @@
+"""What the parts of a Raft node share: identity, persistent state, clocks, and the effects being gathered.
+
+Persistent (durable before it is answered): term, vote, log. All else is rebuilt after a restart; the commit index
+starts at the snapshot. Figure 3.1 of Ongaro's thesis.
+"""
+
+from random import Random
+
+from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, NodeId, Note, Reason, Refused, Send, Snapshot, Token
+from quorate.protocols.raft.messages import HardState
+from quorate.protocols.raft.options import RaftOptions
+from quorate.protocols.raft.roles import Follower, Leader, Role
+from quorate.protocols.raft.rules import Rules
+
+
+class State:
+    """One node's state. Parts read it freely; roles change in the engine only."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        members: Configuration,
+        options: RaftOptions,
+        rules: Rules,
+        rng: Random,
+        incarnation: int,
+        promise: HardState | None,
+        snapshot: Snapshot | None,
+        entries: list[Entry],
+    ) -> None:
+        self.node = node
+        self.options = options
+        self.rules = rules
+        self.rng = rng
+        self.incarnation = incarnation
+        self.restarted = promise is not None or snapshot is not None or bool(entries)
+        self.snapshot = snapshot
+        base, base_term = (snapshot.index, snapshot.term) if snapshot else (0, 0)
+        # The margin below a snapshot is not kept across a restart: what it had replaced need not match it.
+        self.log = rules.log_type(base, base_term, [entry for entry in entries if entry.index > base])
+        self.term = promise.term if promise else 0
+        self.vote: NodeId = promise.vote if promise else ""
+        assert self.term >= self.log.last_term, (self.term, self.log.last_term)
+        self.unsaved = False
+        """Term or vote changed since the last batch."""
+        self.promise_serial = 0
+        """The batch that holds the current term and vote."""
+        self.synced_serial = 0
+        self.commit = base
+        self.configurations = [snapshot.configuration if snapshot else members]
+        """The base, then every one in the log above the commit index, oldest first."""
+        self.adopt_configurations(self.log.entries)
+        self.role: Role = Follower()
+        self.now = 0
+        """Ticks, all that elapsed: leases count these."""
+        self.timer = 0
+        """Ticks, one per turn at most: election timers count these, so a stall of this process is no silence of the leader."""
+        self.out = Effects(1)
+
+    def __repr__(self) -> str:
+        role = type(self.role).__name__
+        return f"<{role} {self.node} term={self.term} commit={self.commit}/{self.log.last} durable={self.log.durable}>"
+
+    @property
+    def leader(self) -> NodeId | None:
+        role = self.role
+        if isinstance(role, Leader):
+            return self.node
+        return role.leader if isinstance(role, Follower) else None
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.rules.governing(self.configurations, self.commit)
+
+    @property
+    def promise_durable(self) -> bool:
+        """Whether term and vote, as they are now, would survive a crash."""
+        return not self.unsaved and self.promise_serial <= self.synced_serial
+
+    def set_term(self, term: int, vote: NodeId) -> None:
+        assert term > self.term or (term == self.term and self.vote in ("", vote)), (self, term, vote)
+        self.term, self.vote = term, vote
+        self.unsaved = True
+
+    def promise(self) -> Message:
+        return HardState(self.rules.term_to_persist(self.term), self.rules.vote_to_persist(self.vote))
+
+    def adopt_configurations(self, entries: list[Entry]) -> None:
+        """Configurations among entries just appended: in force from now on."""
+        for entry in entries:
+            if entry.kind == Kind.CONFIGURATION:
+                self.configurations.append(Configuration.decode(entry.data, entry.index))
+
+    def drop_configurations(self, above: int) -> None:
+        """Entries above were truncated: what was in force before them is again."""
+        while self.configurations[-1].index > above and len(self.configurations) > 1:
+            self.configurations.pop()
+
+    def truncate(self, index: int) -> list[Entry]:
+        """Drop the log above `index`, here and in the batch being gathered; gives what was dropped."""
+        assert index >= self.commit, (self, index)
+        if index < self.log.written:
+            before = self.out.truncate
+            self.out.truncate = index if before is None else min(before, index)
+        dropped = self.log.truncate(index)
+        self.drop_configurations(index)
+        return dropped
+
+    def send(self, to: NodeId, message: Message) -> None:
+        self.out.sends.append(Send(to, message))
+
+    def send_after_sync(self, to: NodeId, message: Message) -> None:
+        self.out.sends_after_sync.append(Send(to, message))
+
+    def refuse(self, token: Token, reason: Reason, leader: NodeId | None = None, detail: str = "") -> None:
+        self.out.refused.append(Refused(token, reason, leader, detail))
+
+    def note(self, kind: str, **fields: str | int | bool | None) -> None:
+        self.out.notes.append(Note(kind, {"term": self.term, **fields}))

@@ -1,0 +1,114 @@
+"""The end of a turn: count, settle outcomes, replicate, and close the batch of effects.
+
+Everything that arrived in a turn shares one batch in the log and one append per follower; its entries are packed once.
+"""
+
+from quorate.protocols.core import Effects, Entry
+from quorate.protocols.log import pack
+from quorate.protocols.raft.following import Following
+from quorate.protocols.raft.handover import Handover
+from quorate.protocols.raft.leading import Leading
+from quorate.protocols.raft.membership import Membership
+from quorate.protocols.raft.messages import Commit
+from quorate.protocols.raft.reads import Reads
+from quorate.protocols.raft.roles import Follower, Leader
+from quorate.protocols.raft.state import State
+
+
+class Turn:
+    """What was committed, told and given out so far, and how a batch ends."""
+
+    def __init__(
+        self, state: State, following: Following, leading: Leading, reads: Reads, membership: Membership, handover: Handover
+    ) -> None:
+        self.state = state
+        self.following = following
+        self.leading = leading
+        self.reads = reads
+        self.membership = membership
+        self.handover = handover
+        self.settled = state.commit
+        """The commit index up to which outcomes were told."""
+        self.handed = state.commit
+        """The commit index up to which entries were given out."""
+
+    def lead(self, me: Leader) -> bool:
+        """A leader's turn. Whether its removal is committed: it led until now."""
+        state, leading = self.state, self.leading
+        leading.count_commits(me)
+        removed = self.settle()
+        if removed:
+            self._hand_on(me)
+        else:
+            self.membership.promote_caught_up(me)
+            self.handover.advance(me)
+        self.reads.serve(me)
+        batch = state.log.unwritten()
+        packed = pack(batch)
+        if me.batch_bytes:
+            me.batches.append((state.log.last, me.batch_bytes))
+            me.batch_bytes = 0
+        leading.replicate(me, batch, packed)
+        state.out.entries, state.out.packed = batch, packed
+        return removed
+
+    def follow(self) -> None:
+        """Everybody else's turn."""
+        state = self.state
+        if isinstance(state.role, Follower):
+            self.following.flush(state.role)
+            self.reads.ask()
+        self.settle()
+        batch: list[Entry] = state.log.unwritten()
+        packed = self.following.packed()
+        state.out.entries, state.out.packed = batch, pack(batch) if packed is None else packed
+
+    def _hand_on(self, me: Leader) -> None:
+        """Our removal is committed: let the best of the voters take over without waiting for a timeout (3.10, 4.2.2)."""
+        voters = self.state.configuration.voters
+        best = max(sorted(voters), key=lambda name: me.peers[name].match)
+        if me.peers[best].match == self.state.log.last:
+            self.handover.dismiss(me, best)
+
+    def settle(self) -> bool:
+        """Tell outcomes up to the commit index. Whether this leader's removal is among them."""
+        state = self.state
+        if state.commit == self.settled:
+            return False
+        assert state.commit > self.settled, (state, self.settled)
+        before, self.settled = self.settled, state.commit
+        self.membership.settle(before)
+        if self.following.orphans:
+            self.following.settle_orphans()
+        role = state.role
+        if not isinstance(role, Leader) or state.configurations[-1].index > state.commit:
+            return False
+        if len(role.peers) >= len(state.configuration.members):
+            self._forget_removed(role)
+        return state.node not in state.configuration.voters
+
+    def _forget_removed(self, me: Leader) -> None:
+        """A removed member hears of its removal with the commit, and no more after that."""
+        state = self.state
+        members = state.configuration.names
+        for name, peer in list(me.peers.items()):
+            if name not in members:
+                state.send(name, Commit(state.term, min(peer.match, state.commit)))
+                del me.peers[name]
+
+    def close(self) -> Effects | None:
+        """End the batch; None if it holds nothing."""
+        state, out = self.state, self.state.out
+        if state.commit > self.handed:
+            out.committed = state.log.slice(self.handed + 1, state.commit)
+            self.handed = state.commit
+        if state.unsaved:
+            out.promise = state.promise()
+            state.unsaved = False
+            state.promise_serial = out.serial
+        if out.writes:
+            state.log.mark_written(out.serial)
+        elif not (out.sends or out.sends_after_sync or out.committed or out.reads or out.refused or out.done or out.transfers or out.notes):
+            return None
+        state.out = Effects(out.serial + 1)
+        return out
