@@ -45,14 +45,14 @@ def measure_state(system: System, cluster: Quorate, keys: int, pace: Pace, progr
 def _during_snapshot(system: System, cluster: Quorate, pace: Pace, progress: Progress) -> Row:
     """Write until each member took a snapshot: the longest request of all that time, and beside it that of a quiet cell."""
     quiet = cell(system, "write", 1, replace(pace, warm=0.0, measured=WATCH_EVERY_S))
-    taken = cluster.snapshot_counts()
+    taken = cluster.snapshot_indexes()
     progress("writing until every member has taken a snapshot")
     deadline = time.monotonic() + SNAPSHOT_WITHIN_S
     longest: list[float] = []
     while True:
         row = cell(system, "write", IN_FLIGHT_DURING_SNAPSHOT, replace(pace, warm=0.0, measured=WATCH_EVERY_S))
         longest.append(float(str(row["max_ms"])))
-        if all(now > was for now, was in zip(cluster.snapshot_counts(), taken, strict=True)):
+        if all(now > was for now, was in zip(cluster.snapshot_indexes(), taken, strict=True)):
             return {"snapshot_stall_ms": max(longest), "stall_at_1_in_flight_ms": quiet["max_ms"]}
         if time.monotonic() > deadline:
             raise BenchError(f"no snapshot on every member in {SNAPSHOT_WITHIN_S:.0f} s of writing")

@@ -13,8 +13,7 @@ from benchmarks.processes import Children, free_ports
 ROOT = Path(__file__).resolve().parents[2]
 NODE = (sys.executable, "-m", "quorate.cluster.cli.main", "node", "--config")
 CLIENT = (sys.executable, Path(__file__).parent / "load" / "quorate_load.py")
-SYNC_COUNTERS = ("quorate_log_fsyncs_total",)
-TERM_GAUGES = ("quorate_term",)
+SYNC_COUNTER = "quorate_log_sync_count_total"
 
 
 def environment() -> dict[str, str]:
@@ -75,7 +74,11 @@ class Quorate(Cluster):
 
     def terms(self) -> list[float]:
         """Each member's term: it grows with each election."""
-        return [samples(self.metrics(number), TERM_GAUGES) for number in range(MEMBERS)]
+        return [samples(self.metrics(number), ("quorate_term",)) for number in range(MEMBERS)]
+
+    def snapshot_indexes(self) -> list[float]:
+        """The index of each member's newest snapshot: it grows with each one taken."""
+        return [samples(self.metrics(number), ("quorate_snapshot_index",)) for number in range(MEMBERS)]
 
     def fsync_counts(self) -> list[float]:
-        return [samples(self.metrics(number), SYNC_COUNTERS) for number in range(MEMBERS)]
+        return [samples(self.metrics(number), (SYNC_COUNTER,)) for number in range(MEMBERS)]

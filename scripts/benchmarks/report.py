@@ -14,7 +14,7 @@ from benchmarks.cluster import Row
 from benchmarks.results import Results
 from benchmarks.targets import judge
 
-WIDTH_MIN = 118  # tables stay whole when the output goes to a file
+WIDTH_MIN = 150  # tables stay whole when the output goes to a file
 NOTHING = "-"
 
 
@@ -76,7 +76,7 @@ class Report:
     def _table(self, title: str, *columns: str) -> Table:
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
         for number, column in enumerate(columns):
-            table.add_column(column, justify="left" if number == 0 else "right")
+            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
         return table
 
     def _cells(self, results: Results, op: str, title: str) -> None:
@@ -136,17 +136,20 @@ class Report:
         self._console.print(table)
 
     def _failovers(self, results: Results) -> None:
-        table = self._table(
-            "Failover: ms without a successful write after kill -9 of the leader", "system", "median (least..greatest)", "trials"
-        )
+        table = self._table("Failover: ms without a successful write after kill -9 of the leader", "system", "median (range)", "trials")
         for system in results.systems("failover"):
             gaps = results.values("gap_ms", results.rows(op="failover", system=system))
             table.add_row(system, spread(gaps, 0), str(len(gaps)))
         self._console.print(table)
 
     def _targets(self, results: Results) -> None:
+        targets = list(judge(results))
         table = self._table("Targets", "target", "measured", "")
-        marks = {True: "[green]pass[/green]", False: "[red]miss[/red]", None: "not measured"}
-        for target in judge(results):
-            table.add_row(target.text, target.measured, marks[target.met])
-        self._console.print(table)
+        for target in targets:
+            if target.met is not None:
+                table.add_row(target.text, target.measured, "[green]pass[/green]" if target.met else "[red]miss[/red]")
+        if table.row_count:
+            self._console.print(table)
+        unknown = [target.text for target in targets if target.met is None]
+        if unknown:
+            self._console.print("Not measured in this run: " + "; ".join(unknown), highlight=False)

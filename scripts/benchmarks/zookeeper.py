@@ -1,4 +1,4 @@
-"""ZooKeeper: three servers with its defaults (forceSync=yes: a write is synced before its answer) and the 1,000 MB of heap that its script gives."""
+"""ZooKeeper: three servers with its defaults: a write is synced before its answer (forceSync), 1,000 MB of heap as its script gives."""
 
 import socket
 import subprocess

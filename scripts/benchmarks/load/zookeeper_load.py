@@ -13,7 +13,7 @@ from time import perf_counter
 from closed_loop import KEY_COUNT, VALUE, Cell, answer, key, walk
 from kazoo.client import KazooClient
 
-SESSIONS_MAX = 3
+SESSIONS_MAX = 3  # one a server; with eight kazoo answered no faster, and used more of the one interpreter
 FILLERS = 64
 KEYS = [f"/bench/{key(number)}" for number in range(KEY_COUNT)]
 

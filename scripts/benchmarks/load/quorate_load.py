@@ -1,0 +1,207 @@
+"""Load generator for Quorate: one process, its public client, ordinary calls from N coroutines: quorate_load.py ENDPOINTS.
+
+Requests, one a line on standard input, are those of closed_loop and
+  failover WRITERS KILL_AT_S SECONDS TIMELINE    prints @kill and a JSON row; the times (us) of successful writes go to TIMELINE
+  grow KEYS                                      write so many small keys
+  verify                                         read every written key back and judge it by the ledger
+Every value is unique, so that what is read back tells which write it was.
+"""
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import randrange
+from time import perf_counter
+
+import uvloop
+from closed_loop import KEY_COUNT, VALUE, Cell, answer, key, loop, walk
+from ledger import REFUSED, UNCERTAIN, Ledger, Write
+
+from quorate import Client, QuorateError, connect
+
+KEYS = [key(number).encode() for number in range(KEY_COUNT)]
+NUMBER_BYTES = 8
+FILLERS = 64
+GROWERS = 256
+SMALL_VALUE = b"x" * 16
+PROBE_EVERY_S = 0.01
+PAUSE_ON_ERROR_S = 0.01
+LOST_SHOWN = 5
+
+
+class Writer:
+    """One loop of writes. Its n-th write goes to the n-th key of its walk and has a value made of its name and n."""
+
+    def __init__(self, name: bytes, keys: list[int]) -> None:
+        self._head = name.ljust(len(VALUE) - NUMBER_BYTES, b".")
+        self._walk = keys
+        self._begun: list[float] = []
+        self._ended: list[float] = []
+
+    def value(self, number: int) -> bytes:
+        return self._head + number.to_bytes(NUMBER_BYTES, "big")
+
+    async def run(self, cell: Cell, client: Client) -> None:
+        put, head, begun, ended, span = client.put, self._head, self._begun.append, self._ended.append, cell.spans.append
+        for number, chosen in enumerate(itertools.cycle(self._walk)):
+            if cell.stopped:
+                return
+            begin = perf_counter()
+            begun(begin)
+            try:
+                await put(KEYS[chosen], head + number.to_bytes(NUMBER_BYTES, "big"))
+            except QuorateError as error:
+                self.failed(cell, error)
+                await asyncio.sleep(PAUSE_ON_ERROR_S)
+            else:
+                end = perf_counter()
+                ended(end)
+                span((begin, end))
+
+    async def probe(self, cell: Cell, client: Client) -> None:
+        """The only write of a writer used once."""
+        self._begun.append(perf_counter())
+        try:
+            await client.put(KEYS[self._walk[0]], self.value(0))
+        except QuorateError as error:
+            self.failed(cell, error)
+        else:
+            self._ended.append(perf_counter())
+            cell.spans.append((self._begun[-1], self._ended[-1]))
+
+    def failed(self, cell: Cell, error: QuorateError) -> None:
+        self._ended.append(REFUSED if error.definite else UNCERTAIN)
+        if not cell.errors:
+            print(f"first error: {error!r}", file=sys.stderr, flush=True)
+        cell.errors += 1
+
+    def writes(self) -> Iterator[Write]:
+        for number, (begun, ended) in enumerate(zip(self._begun, self._ended, strict=True)):
+            yield Write(self._walk[number % len(self._walk)], self.value(number), begun, ended)
+
+
+class Load:
+    """The requests of one harness, and what they wrote."""
+
+    def __init__(self, endpoints: list[str]) -> None:
+        self._endpoints = endpoints
+        self._ledger = Ledger()
+        self._names = itertools.count()
+        self.errors = 0
+        """Of the last failover."""
+
+    def _writer(self, keys: list[int]) -> Writer:
+        return Writer(b"writer-%d" % next(self._names), keys)
+
+    def _settle(self, writers: list[Writer]) -> None:
+        self._ledger.settle(itertools.chain.from_iterable(writer.writes() for writer in writers))
+
+    async def write(self, in_flight: int, warm_s: float, measured_s: float) -> None:
+        cell = Cell(warm_s, measured_s)
+        writers = [self._writer(walk()) for _ in range(in_flight)]
+        async with await connect(self._endpoints) as client:
+            loops = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
+            await cell.run()
+            await asyncio.gather(*loops)
+        self._settle(writers)
+        cell.report()
+
+    async def read(self, in_flight: int, warm_s: float, measured_s: float) -> None:
+        cell = Cell(warm_s, measured_s)
+        async with await connect(self._endpoints) as client:
+            get = client.get
+            loops = [asyncio.create_task(loop(cell, lambda number: get(KEYS[number]), itertools.cycle(walk()))) for _ in range(in_flight)]
+            await cell.run()
+            await asyncio.gather(*loops)
+        cell.report()
+
+    async def fill(self) -> None:
+        async with await connect(self._endpoints) as client:
+            for first in range(0, KEY_COUNT, FILLERS):
+                await asyncio.gather(*(client.put(name, VALUE) for name in KEYS[first : first + FILLERS]))
+        self._ledger.settle(Write(number, VALUE, 0.0, 0.0) for number in range(KEY_COUNT))
+        answer(filled=KEY_COUNT)
+
+    async def failover(self, count: int, kill_at_s: float, seconds: float) -> str:
+        """`count` loops and a probe every 10 ms, whatever became of the last one, through the death of the leader.
+
+        The times of successful writes in microseconds of the clock, one a line.
+        """
+        cell = Cell(0.0, 0.0)
+        writers = [self._writer(walk()) for _ in range(count)]
+        offset = time.time() - perf_counter()
+        async with await connect(self._endpoints) as client:
+            tasks = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
+            begun, killed = perf_counter(), False
+            while (elapsed := perf_counter() - begun) < seconds:
+                if not killed and elapsed > kill_at_s:
+                    killed = True
+                    print("@kill", flush=True)
+                writers.append(self._writer([randrange(KEY_COUNT)]))
+                tasks.append(asyncio.create_task(writers[-1].probe(cell, client)))
+                await asyncio.sleep(PROBE_EVERY_S)
+            cell.stopped = True
+            await asyncio.gather(*tasks)
+        self._settle(writers)
+        self.errors = cell.errors
+        return "".join(f"{round((end + offset) * 1e6)}\n" for _, end in cell.spans)
+
+    async def grow(self, count: int) -> None:
+        numbers = iter(range(count))
+
+        async def grow_some(client: Client) -> None:
+            for number in numbers:  # shared: each number is taken once
+                await client.put(b"small-%08d" % number, SMALL_VALUE)
+
+        async with await connect(self._endpoints) as client:
+            await asyncio.gather(*(grow_some(client) for _ in range(GROWERS)))
+        answer(raw_bytes=count * (len(b"small-%08d" % 0) + len(SMALL_VALUE)))
+
+    async def verify(self) -> None:
+        numbers = iter(self._ledger.keys)
+        lost: list[str] = []
+
+        async def verify_some(client: Client) -> None:
+            for number in numbers:
+                item = await client.get(KEYS[number])
+                value = item.value if item is not None else None
+                if not self._ledger.explains(number, value):
+                    lost.append(f"{key(number)} holds {value!r}")
+
+        async with await connect(self._endpoints) as client:
+            await asyncio.gather(*(verify_some(client) for _ in range(FILLERS)))
+        answer(
+            acknowledged=self._ledger.acknowledged_count,
+            uncertain=self._ledger.uncertain_count,
+            keys=len(self._ledger.keys),
+            lost=len(lost),
+            examples=lost[:LOST_SHOWN],
+        )
+
+
+def main() -> None:
+    load = Load(sys.argv[1].split(","))
+    for line in sys.stdin:
+        match line.split():
+            case ["fill"]:
+                uvloop.run(load.fill())
+            case ["write", in_flight, warm_s, measured_s]:
+                uvloop.run(load.write(int(in_flight), float(warm_s), float(measured_s)))
+            case ["read", in_flight, warm_s, measured_s]:
+                uvloop.run(load.read(int(in_flight), float(warm_s), float(measured_s)))
+            case ["failover", writers, kill_at_s, seconds, timeline]:
+                Path(timeline).write_text(uvloop.run(load.failover(int(writers), float(kill_at_s), float(seconds))))
+                answer(errors=load.errors)
+            case ["grow", count]:
+                uvloop.run(load.grow(int(count)))
+            case ["verify"]:
+                uvloop.run(load.verify())
+            case _:
+                raise SystemExit(f"not a request: {line!r}")
+
+
+if __name__ == "__main__":
+    main()
