@@ -1,0 +1,298 @@
+"""`quorate member`, `quorate leader` and `quorate snapshot`: who belongs to the cluster, who leads it, what is kept."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quorate.cluster.cli import output
+from quorate.cluster.cli.exits import Answer, Exit, UsageError
+from quorate.cluster.cli.options import DataOption, EndpointsOption, JsonOption, TimeoutOption
+from quorate.cluster.cli.output import Column, Json
+from quorate.cluster.cli.surroundings import with_client
+
+if TYPE_CHECKING:
+    from quorate.cluster.client import Client
+    from quorate.cluster.client.status import MemberStatus, NodeStatus
+    from quorate.protocols.core import Member
+
+CHANGE_S = 30.0
+"""A change of the members waits for a majority, a hand-over for the successor to catch up."""
+GROUP = "default"
+COLUMNS = (
+    Column("MEMBER"),
+    Column("NUMBER", number=True),
+    Column("ROLE"),
+    Column("STATE"),
+    Column("MATCH", number=True),
+    Column("CLIENT"),
+    Column("PEER"),
+    Column("STORAGE"),
+)
+STORAGE_SHOWN = 8
+"""Letters of a storage id that are enough to tell disks apart; --json has all."""
+
+member_app = typer.Typer(no_args_is_help=True, help="Show and change who belongs to the cluster.", rich_markup_mode="markdown")
+leader_app = typer.Typer(help="Show who leads, or hand leadership over.", rich_markup_mode="markdown", invoke_without_command=True)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+
+
+@member_app.command("list")
+def list_members(
+    context: typer.Context,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = 5.0,
+    json: JsonOption = False,
+) -> None:
+    """Show the members and how far each is, as the leader knows them.
+
+    Example:
+
+    - `quorate member list`
+    """
+    members = with_client(context, endpoints, data, timeout, lambda client: client.members())
+    if json:
+        output.document([_member_json(member) for member in members])
+        return
+    rows = [
+        [
+            member.name,
+            str(member.number),
+            _role(member),
+            _state(member),
+            "" if member.match is None else str(member.match),
+            member.client_address,
+            member.peer_address,
+            member.storage[:STORAGE_SHOWN],
+        ]
+        for member in members
+    ]
+    output.table(COLUMNS, rows)
+
+
+def _role(member: "MemberStatus") -> str:
+    if member.voter:
+        return "voter"
+    return "learner, to vote" if member.promote else "learner"
+
+
+def _state(member: "MemberStatus") -> str:
+    return "silent" if member.active is False else member.state or ""
+
+
+def _member_json(member: "MemberStatus") -> dict[str, Json]:
+    return {
+        "name": member.name,
+        "number": member.number,
+        "voter": member.voter,
+        "promote": member.promote,
+        "storage": member.storage,
+        "peer_address": member.peer_address,
+        "client_address": member.client_address,
+        "match": member.match,
+        "state": member.state,
+        "active": member.active,
+    }
+
+
+@member_app.command("add")
+def add(
+    context: typer.Context,
+    name: NameArgument,
+    client: Annotated[str, typer.Option("--client", metavar="HOST:PORT", help="Client address of the new node, which must run.")],
+    learner: Annotated[bool, typer.Option("--learner", help="It stays one: it receives everything and does not vote.")] = False,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = CHANGE_S,
+    json: JsonOption = False,
+) -> None:
+    """Add a running node (one that was started with `join = true`). It becomes a voter once it has caught up.
+
+    Examples:
+
+    - `quorate member add n4 --client 10.0.0.4:7001`
+    - `quorate member add n4 --client 10.0.0.4:7001 --learner`
+    """
+    added = join(context, endpoints, data, timeout, name=name, client=client, promote=not learner)
+    _show_added(added, json=json)
+
+
+def join(
+    context: typer.Context,
+    endpoints: str | None,
+    data: str | None,
+    timeout_s: float,
+    *,
+    name: str,
+    client: str,
+    promote: bool,
+    number: int = 0,
+) -> "Member":
+    """Ask the new node who it is, and make it a member. `number`: 0 for the next free one."""
+
+    async def work(cluster: "Client") -> "Member":
+        identity = await cluster.identity(client)
+        if identity.node != name:
+            raise UsageError(f"the node at {client} calls itself {identity.node!r}, not {name!r}")
+        return await cluster.add_member(
+            name,
+            number=number,
+            storage=identity.storage,
+            peer_address=identity.peer_address,
+            client_address=identity.client_address or client,
+            promote=promote,
+        )
+
+    return with_client(context, endpoints, data, timeout_s, work)
+
+
+def _show_added(member: "Member", *, json: bool) -> None:
+    if json:
+        output.document({"name": member.name, "number": member.number, "storage": member.storage, "promote": member.promote})
+    elif member.promote:
+        output.line(f"{member.name} is a member; it votes as soon as it has caught up (`quorate member list`).")
+    else:
+        output.line(f"{member.name} is a learner; `quorate member promote {member.name}` lets it vote.")
+
+
+@member_app.command("promote")
+def promote(
+    context: typer.Context,
+    name: NameArgument,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = CHANGE_S,
+) -> None:
+    """Let a learner vote. Refused while it has not caught up.
+
+    Example:
+
+    - `quorate member promote n4`
+    """
+    with_client(context, endpoints, data, timeout, lambda client: client.promote_member(name))
+    output.line(f"{name} votes now.")
+
+
+@member_app.command("remove")
+def remove(
+    context: typer.Context,
+    name: NameArgument,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = CHANGE_S,
+) -> None:
+    """Take a node out of the cluster. Its process goes on until it is stopped.
+
+    Example:
+
+    - `quorate member remove n4`
+    """
+    with_client(context, endpoints, data, timeout, lambda client: client.remove_member(name))
+    output.line(f"{name} is no member any more; stop its process, and add a new one with `quorate member add`.")
+
+
+@member_app.command("replace")
+def replace(
+    context: typer.Context,
+    name: NameArgument,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = CHANGE_S,
+    json: JsonOption = False,
+) -> None:
+    """Bring back a node whose disk was lost: with its empty disk it must not vote under its old name.
+
+    Start the node with the empty disk first. It is taken out, added as a learner, and votes once it has caught up.
+
+    Example:
+
+    - `quorate member replace n2`
+    """
+    added = with_client(context, endpoints, data, timeout, lambda client: client.replace_member(name))
+    _show_added(added, json=json)
+
+
+@leader_app.callback()
+def leader(
+    context: typer.Context,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = 5.0,
+    json: JsonOption = False,
+) -> None:
+    """Show who leads, or hand leadership over. Exit code 3 if nobody leads.
+
+    Examples:
+
+    - `quorate leader`
+    - `quorate leader transfer n2`
+    """
+    if context.invoked_subcommand is not None:
+        return
+    status = with_client(context, endpoints, data, timeout, lambda client: client.status())
+    group = status.groups.get(GROUP)
+    if group is None or not group.leader:
+        output.complain("error: no leader\n  next: `quorate status` shows which nodes answer")
+        raise Answer(Exit.UNAVAILABLE)
+    if json:
+        output.document({"leader": group.leader, "address": group.leader_address, "term": group.term})
+    else:
+        output.line(f"{group.leader} at {group.leader_address}, term {group.term}")
+
+
+@leader_app.command("transfer")
+def transfer(
+    context: typer.Context,
+    to: Annotated[str, typer.Argument(metavar="NODE", show_default=False, help="Default: whoever has caught up.")] = "",
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = CHANGE_S,
+    json: JsonOption = False,
+) -> None:
+    """Hand leadership over, without an election timeout. Returns when the other leads.
+
+    Examples:
+
+    - `quorate leader transfer`
+    - `quorate leader transfer n2`
+    """
+
+    async def work(client: "Client") -> "NodeStatus":
+        await client.transfer_leadership(to=to)
+        return await client.status()
+
+    group = with_client(context, endpoints, data, timeout, work).groups.get(GROUP)
+    assert group is not None
+    if json:
+        output.document({"leader": group.leader, "address": group.leader_address, "term": group.term})
+    else:
+        output.line(f"{group.leader} leads now, term {group.term}")
+
+
+def snapshot(
+    context: typer.Context,
+    node: Annotated[str | None, typer.Argument(metavar="NODE", show_default=False, help="Default: the leader.")] = None,
+    endpoints: EndpointsOption = None,
+    data: DataOption = None,
+    timeout: TimeoutOption = 60.0,
+    json: JsonOption = False,
+) -> None:
+    """Let a node take a snapshot now. Its log before that is dropped, apart from a margin.
+
+    Examples:
+
+    - `quorate snapshot`
+    - `quorate snapshot n2`
+    """
+    taken = with_client(context, endpoints, data, timeout, lambda client: client.snapshot(node))
+    if json:
+        output.document({"id": taken.id, "index": taken.index, "term": taken.term, "size": taken.size})
+    else:
+        output.line(f"snapshot {taken.id} up to index {taken.index} (term {taken.term}), {taken.size:,} bytes")
+
+
+def add_to(app: typer.Typer) -> None:
+    panel = "The cluster"
+    app.add_typer(member_app, name="member", rich_help_panel=panel)
+    app.add_typer(leader_app, name="leader", rich_help_panel=panel)
+    app.command("snapshot", rich_help_panel=panel)(snapshot)

@@ -1,0 +1,123 @@
+"""`quorate start` and `quorate kill`: single nodes of the local cluster, for people who want to see one crash and come back."""
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quorate.cluster.cli import output, surroundings
+from quorate.cluster.cli.exits import UsageError
+from quorate.cluster.cli.options import DataOption, TimeoutOption
+
+if TYPE_CHECKING:
+    from quorate.cluster.local import LocalCluster
+
+SIGNALS = {name.name.removeprefix("SIG"): name for name in signal.Signals}
+START_S = 30.0
+
+
+def start(
+    context: typer.Context,
+    nodes: Annotated[list[str] | None, typer.Argument(metavar="NODE", help="Default: all that do not run.", show_default=False)] = None,
+    new: Annotated[bool, typer.Option("--new", help="Start one more node and make it a member of the cluster.")] = False,
+    learner: Annotated[bool, typer.Option("--learner", help="With --new: it receives everything and does not vote.")] = False,
+    timeout: TimeoutOption = START_S,
+    data: DataOption = None,
+) -> None:
+    """Start nodes of the local cluster that do not run, in the background.
+
+    Examples:
+
+    - `quorate start n2`
+    - `quorate start --new`
+    """
+    if new and nodes:
+        raise UsageError("--new chooses the name of the node itself; leave the names out")
+    if learner and not new:
+        raise UsageError("--learner goes with --new; a member becomes a voter with `quorate member promote NODE`")
+    cluster = _open(context, data)
+    if new:
+        _start_new(context, cluster, data, timeout, promote=not learner)
+        return
+    started = cluster.start(*nodes or ())
+    if not started:
+        output.line("They run already." if nodes else f"All {len(cluster.names)} nodes run already.")
+        return
+    cluster.wait_ready(*started, timeout_s=timeout)
+    output.line(f"Started {', '.join(started)}.")
+
+
+def _start_new(context: typer.Context, cluster: "LocalCluster", data: str | None, timeout_s: float, *, promote: bool) -> None:
+    from quorate.cluster.cli.members import join
+
+    # Endpoints first: the new node is no help in reaching the cluster.
+    surroundings.of(context).reach(None, data)
+    name = cluster.add_node()
+    cluster.start(name)
+    output.line(f"Started {name}; adding it to the cluster ...")
+    join(context, None, data, timeout_s, name=name, client=cluster.client_address(name), promote=promote)
+    output.line(
+        f"{name} is a {'voter' if promote else 'learner'} now."
+        if not promote
+        else f"{name} is a member; it votes as soon as it has caught up."
+    )
+
+
+def kill(
+    context: typer.Context,
+    nodes: Annotated[list[str], typer.Argument(metavar="NODE", help="`leader` is whoever leads now.")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--signal", "-s", metavar="SIGNAL", help="KILL: a crash. TERM: a graceful stop. STOP and CONT: stand still and go on."
+        ),
+    ] = "KILL",
+    data: DataOption = None,
+) -> None:
+    """Crash, stop or pause nodes of the local cluster.
+
+    Examples:
+
+    - `quorate kill n2`
+    - `quorate kill leader`
+    - `quorate kill n2 --signal STOP`
+    """
+    name = by.upper().removeprefix("SIG")
+    if name not in SIGNALS:
+        raise UsageError(f"--signal is a name such as KILL, TERM, STOP or CONT, not {by!r}")
+    cluster = _open(context, data)
+    for node in dict.fromkeys(_named(cluster, node) for node in nodes):
+        if not cluster.is_running(node):
+            raise UsageError(f"{node} is not running; start it with `quorate start {node}`")
+        match name:
+            case "KILL":
+                cluster.kill(node)
+                output.line(f"Killed {node}. `quorate start {node}` brings it back.")
+            case "TERM":
+                cluster.stop(node)
+                output.line(f"Stopped {node}. `quorate start {node}` brings it back.")
+            case _:
+                cluster.signal(node, SIGNALS[name])
+                output.line(f"Sent SIG{name} to {node}.")
+
+
+def _named(cluster: "LocalCluster", node: str) -> str:
+    if node not in cluster.names and node != "leader":
+        raise UsageError(f"no node {node!r}; there are {', '.join(cluster.names)}, and `leader`")
+    if node != "leader":
+        return node
+    found = cluster.leader()
+    if found is None:
+        raise UsageError("nobody leads now; name a node, or look at `quorate status`")
+    return found
+
+
+def _open(context: typer.Context, data: str | None) -> "LocalCluster":
+    from quorate.cluster.local import LocalCluster
+
+    return LocalCluster.open(surroundings.of(context).directory(data), attached=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("start", rich_help_panel="Local cluster")(start)
+    app.command("kill", rich_help_panel="Local cluster")(kill)

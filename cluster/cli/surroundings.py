@@ -1,0 +1,133 @@
+"""Where a command runs: how it reaches a cluster, which one it means, and how it runs what it awaits.
+
+Which cluster: --endpoints, else QUORATE_ENDPOINTS, else the local cluster in --data, QUORATE_LOCAL or the default directory.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from quorate.cluster.wire.errors import QuorateError, Unavailable
+
+if TYPE_CHECKING:
+    from quorate.cluster.client import Client
+
+T = TypeVar("T")
+Connector = Callable[[str, float], "AbstractAsyncContextManager[Client]"]
+"""(endpoints, seconds that an operation may take) -> a client."""
+
+
+def connector(endpoints: str, timeout_s: float) -> "AbstractAsyncContextManager[Client]":
+    from quorate.cluster.client import connect
+
+    return connect(endpoints, timeout=timeout_s)
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """One per run of the command; tests give their own connector and environment."""
+
+    connect: Connector = connector
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    endpoints: str | None = None
+    """As given before the sub-command; what is given after it wins."""
+    data: str | None = None
+
+    def directory(self, data: str | None) -> Path:
+        """The directory of the local cluster."""
+        chosen = data or self.data or self.environment.get("QUORATE_LOCAL")
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        state = self.environment.get("XDG_STATE_HOME")
+        home = Path(state) if state else Path(self.environment.get("HOME") or "~").expanduser() / ".local" / "state"
+        return home / "quorate" / "local"
+
+    def named_endpoints(self, endpoints: str | None, data: str | None = None) -> str | None:
+        """What the caller named, if anything. A directory named in the command stands above endpoints of the environment."""
+        named = endpoints or (None if data else self.endpoints)
+        return named or (None if data or self.data else self.environment.get("QUORATE_ENDPOINTS")) or None
+
+    def reach(self, endpoints: str | None, data: str | None) -> str:
+        """The endpoints to connect to. Says at once when they are those of a local cluster that does not run."""
+        named = self.named_endpoints(endpoints, data)
+        if named:
+            return named
+        from quorate.cluster.local.directory import Directory, NoLocalCluster
+
+        place = Directory(self.directory(data))
+        try:
+            nodes = place.read().nodes
+        except NoLocalCluster:
+            raise NoLocalCluster(
+                f"no cluster to talk to: there is no local one in {place.path}; "
+                "start it with `quorate up`, or name nodes with --endpoints HOST:PORT,... or QUORATE_ENDPOINTS"
+            ) from None
+        if not any(node.running for node in nodes.values()):
+            raise Unavailable(f"no node of the local cluster in {place.path} runs; start it with `quorate up`")
+        return ",".join(node.client for node in nodes.values())
+
+    def hint(self, error: QuorateError, endpoints: str | None, data: str | None) -> str:
+        """What a person does next about an unreachable local cluster."""
+        if not isinstance(error, Unavailable):
+            return ""
+        if self.named_endpoints(endpoints, data):
+            return "`quorate status` shows which nodes answer"
+        from quorate.cluster.local.directory import Directory
+
+        try:
+            nodes = Directory(self.directory(data)).read().nodes
+        except QuorateError:
+            return ""
+        down = [name for name, node in nodes.items() if not node.running]
+        if down:
+            return f"start the others with `quorate start {' '.join(down)}`, or look at `quorate status`"
+        paused = [name for name, node in nodes.items() if node.paused]
+        if paused:
+            return f"{', '.join(paused)} stands still (SIGSTOP); let it go on with `quorate kill {paused[0]} --signal CONT`"
+        return "`quorate status` shows the nodes, `quorate logs` what they say"
+
+
+class Hinted(Exception):
+    """An error, with what to do next."""
+
+    def __init__(self, error: QuorateError, hint: str) -> None:
+        super().__init__(error)
+        self.error = error
+        self.hint = hint
+
+
+def of(context: typer.Context) -> Surroundings:
+    found = context.obj
+    assert isinstance(found, Surroundings), found
+    return found
+
+
+def with_client(
+    context: typer.Context,
+    endpoints: str | None,
+    data: str | None,
+    timeout_s: float,
+    work: "Callable[[Client], Awaitable[T]]",
+) -> T:
+    """Connect, do the work, close; its result. Everything a command awaits happens in here."""
+    import asyncio
+
+    import uvloop
+
+    here = of(context)
+    reached = here.reach(endpoints, data)
+
+    async def working() -> T:
+        async with here.connect(reached, timeout_s) as client:
+            return await work(client)
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(working())
+    except QuorateError as error:
+        raise Hinted(error, here.hint(error, endpoints, data)) from None
