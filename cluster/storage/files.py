@@ -68,6 +68,13 @@ class Files(Protocol):
         """Names made, changed and removed before are durable."""
 
 
+def make_directory(files: Files, path: str) -> None:
+    """A directory that is durable in its parent; fine if it exists."""
+    if not files.exists(path):
+        files.make_directory(path)
+        files.sync_directory(os.path.dirname(path))
+
+
 def read_file(files: Files, path: str) -> bytes:
     """A whole small file."""
     file = files.open(path)

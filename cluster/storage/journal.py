@@ -56,6 +56,9 @@ class GroupLog:
         self._written = 0
         self._durable = 0
         self._barriers: deque[tuple[int, int, Callable[[int], None]]] = deque()
+        self._marks: deque[tuple[int, Snapshot]] = deque()
+        self.marked = None if fold.mark is None else unpack_value(Snapshot, fold.mark)
+        """The snapshot that the log durably begins after: that file and newer ones must be kept."""
 
     def load(self) -> Recovered:
         """Once, before the first write: what was read is not kept twice."""
@@ -81,12 +84,16 @@ class GroupLog:
         else:
             head = pack_head(self._bytes_name, serial, mark, effects.truncate, promise, 0, 0, 0)
             write = Write(self.name, serial, synced, head, b"", mark, mark_index, effects.truncate, promise, None)
+        if snapshot is not None:
+            self._marks.append((serial, snapshot))
         self._written = serial
         self._journal.put(write)
 
     def durable(self, serial: int, synced: Callable[[int], None]) -> None:
         """The write of this serial, and all before it, are durable; so are the barriers that waited for nothing later."""
         self._durable = serial
+        while self._marks and self._marks[0][0] <= serial:
+            self.marked = self._marks.popleft()[1]
         barriers = self._barriers
         while barriers and barriers[0][0] <= self._durable:
             _, later, tell = barriers.popleft()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from quorate.cluster.storage.errors import DamagedLog, NewerFormat
-from quorate.cluster.storage.files import File, Files
+from quorate.cluster.storage.files import File, Files, make_directory
 
 MAGIC = b"QUORWAL\n"
 FORMAT = 1
@@ -74,7 +74,7 @@ class Segments:
 
     def numbers(self) -> list[int]:
         """Numbers of the segments there are, ascending; takes stock of the spares too."""
-        self.files.make_directory(self.directory)
+        make_directory(self.files, self.directory)
         numbers: list[int] = []
         self._spares.clear()
         for name in self.files.list(self.directory):
