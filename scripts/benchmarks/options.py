@@ -47,6 +47,7 @@ class Options:
     pace: Pace
     warm_up_s: float
     quorate: bool
+    spread_reads: bool
     state: bool
     state_keys: int
     soak_s: float
@@ -106,6 +107,7 @@ def parse(words: list[str]) -> Options:
     add("--soak", type=_positive, default=0.0, metavar="SECS", help="full load for so long; counts elections, which should be 0")
     add("--json", type=Path, metavar="FILE", help="write one JSON row a line")
     add("--data", type=Path, metavar="DIR", help="an existing folder for the data of all systems (a temporary one)")
+    add("--spread-reads", action="store_true", help="Quorate's reads go to all nodes in turn (to the leader)")
     add("--only-peers", action="store_true", help="leave Quorate out")
     add("--install-peers", action="store_true", help="install the peers from Debian's packages, and end")
     given = parser.parse_args(words)
@@ -132,6 +134,7 @@ def parse(words: list[str]) -> Options:
         pace=pace,
         warm_up_s=2.0 if quick else 8.0,
         quorate=not given.only_peers,
+        spread_reads=given.spread_reads,
         state=given.state,
         state_keys=given.state_keys,
         soak_s=given.soak,

@@ -72,7 +72,8 @@ class Run:
 
     def _attach(self, cluster: Cluster, name: str, command: peers.Command, env: dict[str, str] | None, fails_over: bool) -> System:
         log = self._data / f"client-{name}.log"
-        child = self._children.spawn([*command, ",".join(cluster.endpoints)], log, piped=True, env=env)
+        extra = ["spread"] if name == "quorate" and self._options.spread_reads else []
+        child = self._children.spawn([*command, ",".join(cluster.endpoints), *extra], log, piped=True, env=env)
         system = System(name, cluster, LoadGenerator(child, name, log), fails_over)
         self._systems.append(system)
         return system
@@ -88,11 +89,15 @@ class Run:
             for op, in_flight in cells if round_ < options.rounds else []:
                 for system in systems:
                     progress(f"round {round_ + 1}: {op} at {in_flight} in flight, {system.name}")
-                    self.emit(cell(system, op, in_flight, options.pace) | {"round": round_})
+                    self.emit(cell(system, op, in_flight, options.pace) | {"round": round_} | self._facts(system, op))
             for system in systems if round_ < trials else []:
                 if system.fails_over:
                     progress(f"failover {round_ + 1}, {system.name}")
                     self.emit(failover(system, options.pace, round_) | {"round": round_})
+
+    def _facts(self, system: System, op: str) -> Row:
+        """What else a row must say to be compared with others."""
+        return {"spread_reads": self._options.spread_reads} if system.name == "quorate" and op == "read" else {}
 
     def verify(self) -> bool:
         """Read back every key that Quorate acknowledged a write of."""

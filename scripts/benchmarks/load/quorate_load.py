@@ -1,4 +1,6 @@
-"""Load generator for Quorate: one process, its public client, ordinary calls from N coroutines: quorate_load.py ENDPOINTS.
+"""Load generator for Quorate: one process, its public client, ordinary calls from N coroutines: quorate_load.py ENDPOINTS [spread].
+
+With "spread", linearizable reads go to all nodes in turn instead of the leader.
 
 Requests, one a line on standard input, are those of closed_loop and
   failover WRITERS KILL_AT_S SECONDS TIMELINE    prints @kill and a JSON row; the times (us) of successful writes go to TIMELINE
@@ -86,8 +88,9 @@ class Writer:
 class Load:
     """The requests of one harness, and what they wrote."""
 
-    def __init__(self, endpoints: list[str]) -> None:
+    def __init__(self, endpoints: list[str], *, spread_reads: bool) -> None:
         self._endpoints = endpoints
+        self._spread_reads = spread_reads
         self._ledger = Ledger()
         self._names = itertools.count()
         self.errors = 0
@@ -102,7 +105,7 @@ class Load:
     async def write(self, in_flight: int, warm_s: float, measured_s: float) -> None:
         cell = Cell(warm_s, measured_s)
         writers = [self._writer(walk()) for _ in range(in_flight)]
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints) as client:
             loops = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
             await cell.run()
             await asyncio.gather(*loops)
@@ -111,7 +114,7 @@ class Load:
 
     async def read(self, in_flight: int, warm_s: float, measured_s: float) -> None:
         cell = Cell(warm_s, measured_s)
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints, spread_reads=self._spread_reads) as client:
             get = client.get
             loops = [asyncio.create_task(loop(cell, lambda number: get(KEYS[number]), itertools.cycle(walk()))) for _ in range(in_flight)]
             await cell.run()
@@ -119,7 +122,7 @@ class Load:
         cell.report()
 
     async def fill(self) -> None:
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints) as client:
             for first in range(0, KEY_COUNT, FILLERS):
                 await asyncio.gather(*(client.put(name, VALUE) for name in KEYS[first : first + FILLERS]))
         self._ledger.settle(Write(number, VALUE, 0.0, 0.0) for number in range(KEY_COUNT))
@@ -133,7 +136,7 @@ class Load:
         cell = Cell(0.0, 0.0)
         writers = [self._writer(walk()) for _ in range(count)]
         offset = time.time() - perf_counter()
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints) as client:
             tasks = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
             begun, killed = perf_counter(), False
             while (elapsed := perf_counter() - begun) < seconds:
@@ -156,7 +159,7 @@ class Load:
             for number in numbers:  # shared: each number is taken once
                 await client.put(b"small-%08d" % number, SMALL_VALUE)
 
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints) as client:
             await asyncio.gather(*(grow_some(client) for _ in range(GROWERS)))
         answer(raw_bytes=count * (len(b"small-%08d" % 0) + len(SMALL_VALUE)))
 
@@ -171,7 +174,7 @@ class Load:
                 if not self._ledger.explains(number, value):
                     lost.append(f"{key(number)} holds {value!r}")
 
-        async with await connect(self._endpoints) as client:
+        async with connect(self._endpoints) as client:
             await asyncio.gather(*(verify_some(client) for _ in range(FILLERS)))
         answer(
             acknowledged=self._ledger.acknowledged_count,
@@ -183,7 +186,7 @@ class Load:
 
 
 def main() -> None:
-    load = Load(sys.argv[1].split(","))
+    load = Load(sys.argv[1].split(","), spread_reads=sys.argv[2:] == ["spread"])
     for line in sys.stdin:
         match line.split():
             case ["fill"]:
