@@ -3,11 +3,11 @@
 from random import Random
 
 from quorate.cluster.runtime.config import TICK_MS, NodeConfig
-from quorate.cluster.service.limits import COMMAND_BYTES_MAX
+from quorate.cluster.service.limits import REQUEST_SIZE_MAX
 from quorate.protocols.core import Configuration, Core, Recovered
 from quorate.protocols.raft import RaftOptions, raft
 
-ENVELOPED_BYTES_MAX = COMMAND_BYTES_MAX + 64
+ENVELOPED_BYTES_MAX = REQUEST_SIZE_MAX + 64
 """A command of the largest size in its session envelope."""
 
 

@@ -3,8 +3,6 @@
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from quorate.cluster.service.watches import WatchHub
-
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.service.keyvalue import KeyValue
 from quorate.cluster.wire.errors import BadRequest
@@ -37,9 +35,6 @@ class Hosted:
     def __init__(self, replica: Replica, inner: StateMachine) -> None:
         self.replica = replica
         self.inner = inner
-        self.hub = WatchHub(inner) if isinstance(inner, KeyValue) else None
-        if self.hub is not None:
-            replica.on_applied.append(self.hub.advance)
 
     @property
     def keyvalue(self) -> KeyValue:

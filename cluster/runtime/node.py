@@ -14,8 +14,6 @@ from random import Random
 from time import monotonic
 
 import uvloop
-from quorate.cluster.storage.directory import DataDirectory
-from quorate.cluster.storage.snapshots import SnapshotStore
 
 from quorate.cluster.admin.http import AdminServer, Sample
 from quorate.cluster.runtime import logs
@@ -29,9 +27,15 @@ from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.runtime.status import group_samples, group_status
+from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
+from quorate.cluster.storage.commit import Counters
+from quorate.cluster.storage.directory import DataDirectory
+from quorate.cluster.storage.errors import LogFailed
+from quorate.cluster.storage.faulty import FaultyFiles
 from quorate.cluster.storage.files import RealFiles
-from quorate.cluster.storage.journal import Journal
+from quorate.cluster.storage.journal import JournalOptions
+from quorate.cluster.storage.snapshots import SnapshotStore
 from quorate.cluster.wire.errors import BadRequest, QuorateError, Unavailable
 from quorate.cluster.wire.rpc import ServerConnection
 from quorate.protocols.core import Configuration, Message, NodeId, Recovered
@@ -135,8 +139,10 @@ class Node:
         for peer, link in self._network.links.items():
             yield "quorate_peer_up", "gauge", "1 where our link to the peer is open", {"peer": peer}, link.is_up
             yield "quorate_peer_messages_dropped", "counter", "messages dropped: link closed or full", {"peer": peer}, link.dropped_count
-        for name, value in self._journal.counters().items():
-            yield f"quorate_log_{name}", "counter", "of the write-ahead log", {}, value
+        counters = self._journal.counters
+        for name in Counters.__slots__:
+            yield f"quorate_log_{name}", "counter", "of the write-ahead log", {}, getattr(counters, name)
+        yield "quorate_log_queue_bytes", "gauge", "waiting for the disk", {}, counters.queue_bytes
         for name, hosted in self.groups.items():
             yield from group_samples(name, hosted.replica)
 
@@ -148,9 +154,11 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         config = self.config
-        self._files = RealFiles()
+        # With the faulty layer, what is not synced stays in memory: kill -9 then loses what a power cut would.
+        self.faulty_files = FaultyFiles(RealFiles()) if config.faults.files else None
+        files = self.faulty_files or RealFiles()
         with DataDirectory.open(
-            config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=self._files
+            config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=files
         ) as self._directory:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve()
@@ -158,7 +166,10 @@ class Node:
 
     async def _serve(self) -> None:
         config = self.config
-        self._journal = Journal.open(config.data, files=self._files, segment_bytes=config.log.segment_mib << 20)
+        self._journal = self._directory.open_journal(asyncio.get_running_loop(), JournalOptions(segment_bytes=config.log.segment_mib << 20))
+        self._journal.on_failed = self._on_log_failed
+        if (torn := self._journal.recovery.torn) is not None:
+            self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
         self._party = Party(config.cluster, config.node, self._directory.storage, self._directory.incarnation, self._configuration)
         self._network = PeerNetwork(self._party, self._on_message, self._on_lost)
         admin = AdminServer(self.ready, self.samples)
@@ -184,7 +195,7 @@ class Node:
                 connection.close("this node stops")
             await self._network.close()
             await admin.close()
-            self._journal.close()
+            self._directory.close_journal(self._journal)
 
     async def _host(self) -> None:
         """Recover or form, then host the default group."""
@@ -218,14 +229,13 @@ class Node:
 
     async def _start_group(self, group: str, initial: Configuration, recovered: Recovered) -> None:
         config = self.config
-        snapshots = SnapshotStore(config.data / "snapshots" / group, files=self._files)
+        log = self._journal.group(group)
+        snapshots = SnapshotStore(self._directory.snapshots_path(group), files=self._directory.files, marked=lambda: log.marked)
         transport = GroupTransport(self._network, group)
         core = make_core(config, initial, Random(), self._directory.incarnation, recovered)
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
-        replica = Replica(
-            group, config.node, self._directory, core, self._journal.group(group), transport, self.clock, Sessions(machine), work
-        )
+        replica = Replica(group, config.node, self._directory, core, log, transport, self.clock, Sessions(machine), work)
         await work.attach(replica, recovered.snapshot)
         replica.on_configuration.append(lambda: self._on_configuration(replica))
         replica.on_failed.append(self._on_failed)
@@ -255,6 +265,11 @@ class Node:
         for hosted in self.groups.values():
             hosted.replica.driver.unreachable(peer)
 
+    def _on_log_failed(self, problem: LogFailed) -> None:
+        """The groups share the log: none of them can promise anything any more."""
+        for hosted in self.groups.values():
+            hosted.replica.fail(problem)
+
     def _on_failed(self, reason: str) -> None:
         """A replica stopped for good: break with the peers, so that they need no timeout to see it."""
         self._log.error("this node no longer takes part", reason=reason, remedy="mend the cause and restart the node")
@@ -269,7 +284,7 @@ class Node:
     # Clients.
 
     async def _listen_to_clients(self) -> asyncio.Server:
-        methods = ClientService(self).methods() | WatchService(self).methods()
+        methods = ClientService(self).methods() | KeyValueService(self).methods()
         host, port = split_address(self.config.client.listen)
         return await asyncio.get_running_loop().create_server(
             lambda: ServerConnection(methods, on_open=self._on_open, on_closed=self._connections.discard), host, port
@@ -287,8 +302,15 @@ def run(config: NodeConfig) -> int:
     gc.set_threshold(YOUNG_ALLOCATIONS, OLDER_ROUNDS, OLDEST_ROUNDS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        return uvloop.run(Node(config).run())
-    except* (QuorateError, OSError) as group:
-        for error in group.exceptions:
-            logs.logger().error("cannot run", reason=str(error))
+        return uvloop.run(_run(config))
+    except (QuorateError, OSError) as error:
+        logs.logger().error("cannot run", reason=str(error))
         return 1
+
+
+async def _run(config: NodeConfig) -> int:
+    try:
+        return await Node(config).run()
+    except ExceptionGroup as group:
+        # The task group wraps what ended it; the first cause is the one to tell.
+        raise group.exceptions[0] from None

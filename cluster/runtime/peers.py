@@ -217,7 +217,13 @@ class PeerNetwork:
         host, port = split_address(address)
         self._server = await asyncio.get_running_loop().create_server(lambda: PeerInbound(self), host, port)
 
+    @property
+    def port(self) -> int | None:
+        """Where we listen; None if we do not."""
+        return self._server.sockets[0].getsockname()[1] if self._server is not None and self._server.sockets else None
+
     async def close(self) -> None:
+        """No connection in either direction any more."""
         if self._server is not None:
             self._server.close()
         tasks = [link.task for link in self.links.values()]

@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-from quorate.cluster.storage.snapshots import Receiving, SnapshotStore
-
 from quorate.cluster.runtime.logs import logger
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.storage.errors import StorageError
+from quorate.cluster.storage.snapshots import Receiving, SnapshotStore
 from quorate.cluster.wire.errors import ChangeRefused, Unavailable
 from quorate.protocols.core import Message, NodeId, Snapshot, Transport, message
 
@@ -216,7 +215,9 @@ class SnapshotWork:
             if self.newest.id == snapshot.id:
                 self._told_core(sender, snapshot)
             return
-        if incoming is None or incoming.snapshot.index < snapshot.index:
+        if incoming is None or (incoming.snapshot.index < snapshot.index and not incoming.finishing):
+            if incoming is not None:
+                incoming.receiving.close()
             self._incoming = incoming = _Incoming(sender, snapshot, self._store.receive(snapshot), self._now_ms, self._now_ms)
         if incoming.snapshot.id == snapshot.id:
             incoming.sender = sender

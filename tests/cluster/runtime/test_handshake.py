@@ -1,0 +1,66 @@
+"""Who may connect to whom. A node must not vote under its old name with a new disk; strangers are refused by name."""
+
+import pytest
+
+from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party
+from quorate.cluster.wire.errors import BadRequest
+from quorate.protocols.core import Configuration, Member
+
+KNOWN = Configuration((Member("n1", 1, "disk-1"), Member("n2", 2, "disk-2")), index=40)
+
+
+def party(configuration: Configuration = KNOWN, *, node: str = "n1", storage: str = "disk-1") -> Party:
+    return Party("demo", node, storage, 7, lambda: configuration)
+
+
+def hello(**changes: object) -> Hello:
+    fields: dict[str, object] = {
+        "protocol": PROTOCOL_VERSION,
+        "cluster": "demo",
+        "source": "n2",
+        "destination": "n1",
+        "incarnation": 1,
+        "storage": "disk-2",
+        "configuration_index": -1,
+    }
+    return Hello(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_a_known_member_with_its_own_disk_is_let_in() -> None:
+    assert "disk-1" == party().welcome(hello()).storage
+
+
+@pytest.mark.parametrize(
+    ("changes", "both_sides"),
+    [
+        ({"protocol": 9}, ["protocol 9", f"speaks {PROTOCOL_VERSION}"]),
+        ({"cluster": "other"}, ["'other'", "'demo'"]),
+        ({"destination": "n3"}, ["n3", "this is n1"]),
+        ({"storage": "disk-9"}, ["disk-9", "disk-2", "quorate member replace n2"]),
+    ],
+)
+def test_a_stranger_is_refused_with_an_error_that_names_both_sides(changes: dict[str, object], both_sides: list[str]) -> None:
+    with pytest.raises(BadRequest) as refused:
+        party().welcome(hello(**changes))
+
+    assert all(side in refused.value.message for side in both_sides), refused.value.message
+
+
+def test_a_replaced_member_is_let_in_by_a_node_whose_configuration_is_older_than_the_replacement() -> None:
+    """Else the replaced node could lead and never reach those that lag behind its replacement."""
+    assert party().welcome(hello(storage="disk-9", configuration_index=41)).storage
+
+
+def test_a_wiped_node_cannot_claim_a_newer_configuration() -> None:
+    wiped = party(Configuration(), node="n2", storage="disk-9")
+
+    assert -1 == wiped.hello_to("n1").configuration_index
+
+
+def test_a_member_says_which_configuration_names_its_disk() -> None:
+    assert 40 == party().hello_to("n2").configuration_index
+    assert -1 == party(storage="disk-8").hello_to("n2").configuration_index
+
+
+def test_a_newcomer_that_no_configuration_names_may_connect() -> None:
+    assert party().welcome(hello(source="n4", storage="disk-4"))
