@@ -62,6 +62,8 @@ class Peer:
     mark_round: int = 0
     """The heartbeat round whose answer will show whether everything below `mark_next` arrived; 0 for none."""
     mark_next: int = 0
+    arrived: int = 0
+    """What the follower had received, acknowledged or not, when it last answered a mark."""
 
     def become_probe(self, next_index: int) -> None:
         assert next_index > self.match, self
@@ -83,7 +85,7 @@ class Peer:
         self.inflight.clear()
         self.inflight_bytes = 0
         self.probing = False
-        self.mark_round = 0
+        self.mark_round = self.arrived = 0
 
     def has_room(self, messages_max: int, bytes_max: int) -> bool:
         """Whether one more append may leave."""
@@ -119,10 +121,18 @@ class Peer:
             self.mark_round, self.mark_next = round_, self.next
 
     def shows_gap(self, round_: int, last: int) -> bool:
-        """Whether the answer to a heartbeat shows that something sent before it was lost."""
+        """Whether the answer to a heartbeat, from a log that ends at `last`, shows that an append sent before it was lost."""
         if self.mark_round == 0 or round_ < self.mark_round:
             return False
-        self.mark_round = 0
         if self.state == REPLICATE:
             return last < self.mark_next - 1
         return self.state == PROBE and self.probing and round_ > self.probe_round
+
+    def lost_ack(self, round_: int) -> int | None:
+        """Called with the same answer: an index that had arrived by the answer before, and still is not acknowledged. Its
+        disk is slow, or the acknowledgement was lost, which would leave the window full for ever. Ends the mark."""
+        if self.mark_round == 0 or round_ < self.mark_round:
+            return None
+        arrived, self.arrived = self.arrived, self.mark_next - 1 if self.state == REPLICATE else 0
+        self.mark_round = 0
+        return arrived if self.state == REPLICATE and self.match < arrived else None

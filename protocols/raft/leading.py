@@ -73,6 +73,10 @@ class Leading:
         if peer.shows_gap(message.round, message.last):
             self.state.note("append_lost", peer=sender, last=message.last, next=peer.next)
             peer.become_probe(max(peer.match + 1, min(message.last + 1, peer.next)))
+        arrived = peer.lost_ack(message.round)
+        if arrived is not None and arrived >= self.state.log.base:
+            # An empty append there asks again for the acknowledgement.
+            self.state.send(sender, self._append_at(me, arrived))
 
     def _heard(self, me: Leader, peer: Peer, round_: int) -> None:
         peer.heard = self.state.timer
@@ -206,6 +210,12 @@ class Leading:
                 peer.commit_sent = min(state.commit, end)
             if peer.state != REPLICATE or peer.next > last:
                 return
+
+    def _append_at(self, me: Leader, previous: int) -> Append:
+        """An append without entries."""
+        previous_term = self.state.log.term_at(previous)
+        assert previous_term is not None, (self.state, previous)
+        return Append(self.state.term, previous, previous_term, self.state.commit, me.round, b"")
 
     def _append_from(self, me: Leader, first: int) -> tuple[Append, int] | None:
         """The append that starts at `first` (empty at the log's end), and where it ends; None if the log was dropped there."""
