@@ -62,13 +62,11 @@ class Campaign:
         self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, trace=trace)
         self.nemesis = Nemesis(self.world, Random(f"{seed}/nemesis"))
         self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self)
-        self._served: list[NodeId] | None = None
 
     # --- the cluster as clients see it ---
 
     def serving(self) -> list[NodeId]:
-        names = list(self.world.nodes) if self._served is None else self._served
-        return [name for name in names if self.world.nodes[name].core is not None]
+        return [name for name, node in self.world.nodes.items() if node.core is not None]
 
     def request(self, name: NodeId, operation: Operation) -> bool:
         return self.world.request(name, operation)
@@ -110,7 +108,6 @@ class Campaign:
         self.nemesis.stop()
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
-        self._served = quorum
         before = self.workload.done("write")
         limit = self._timeouts(LIVENESS_TIMEOUTS)
         while self.workload.done("write") == before:

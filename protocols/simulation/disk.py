@@ -128,6 +128,15 @@ class SimulatedDisk:
         self._life += 1
         self.failed = False
 
+    def flush(self) -> None:
+        """Before a crash on a fixed schedule: all that was written happens to have reached the disk."""
+        while self._queue:
+            self.durable.add(self._queue.popleft())
+
+    def discard(self) -> None:
+        """Before a crash on a fixed schedule: nothing that was not synced has reached the disk."""
+        self._queue.clear()
+
     def fail(self) -> None:
         """From now on nothing becomes durable and nothing is answered."""
         self.failed = True

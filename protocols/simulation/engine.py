@@ -36,6 +36,8 @@ class Engine:
     factory: CoreFactory
     options: Callable[[Settings], object]
     """The engine's options for a world; `settings.variant` chooses among those that it should be tried with."""
+    configure: Callable[..., object]
+    """Makes options from named figures, as scenarios give them: configure(election_ticks=10)."""
     view: View
     election_ticks: int
     """The longest that a follower waits for a leader, the unit of the liveness bounds."""

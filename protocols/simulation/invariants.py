@@ -166,7 +166,8 @@ class Watch:
         last = committed[-1]
         if leads and last.term != node.term:
             raise Violation(OWN_TERM, f"{node} commits {last.index} of term {last.term}")
-        configurations = [core.configuration] if leads else self._configurations(core.configuration)
+        # Within this turn a leader may have counted, then appended the next configuration.
+        configurations = [core.configuration, node.written_configuration()] if leads else self._configurations(core.configuration)
         if not self._quorum_holds(last.index, configurations):
             raise Violation(QUORUM_DURABLE, f"{node} commits {self._holders(last.index)}")
         for other in self._nodes.values():

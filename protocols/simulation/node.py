@@ -41,10 +41,11 @@ class Host(Protocol):
     schedule: Schedule
     settings: Settings
     engine: Engine
-    options: object
     watch: Watch
     trace: Trace
     rng: Random
+
+    def options_of(self, name: NodeId) -> object: ...
 
     def crash(self, node: "Node") -> None: ...
 
@@ -99,7 +100,7 @@ class Node:
         self.written = self.disk.durable.copy()
         self._ticks = self.clock.ticks(self.host.schedule.now)
         rng = Random(f"{self.name}/{self.incarnation}/{self.host.settings.variant}/{self.host.rng.getrandbits(32)}")
-        factory, options = self.host.engine.factory, self.host.options
+        factory, options = self.host.engine.factory, self.host.options_of(self.name)
         self.core = factory(
             self.name, self.bootstrap, options, rng, self.incarnation, recovered.promise, recovered.snapshot, recovered.entries
         )

@@ -54,4 +54,4 @@ def options(settings: Settings) -> RaftOptions:
     )
 
 
-RAFT = Engine("raft", raft, options, RaftView(), election_ticks=2 * ELECTION_TICKS)
+RAFT = Engine("raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS)

@@ -11,8 +11,11 @@ from typing import Protocol
 
 from quorate.protocols.core import Change, NodeId
 from quorate.protocols.simulation.policy import PPM
-from quorate.protocols.simulation.schedule import Schedule
+from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
 from quorate.protocols.simulation.swarm import Settings
+
+
+LEADERLESS_PAUSE_NS = 20 * MILLISECOND
 
 
 class Outcome(Enum):
@@ -107,7 +110,8 @@ class Client:
         if outcome is not Outcome.DONE:
             self._target = instead
         workload.count(operation.kind, outcome)
-        pause = workload.settings.think_ns
+        # Without a leader to ask there is no point in asking again at once.
+        pause = max(workload.settings.think_ns, 0 if outcome is Outcome.DONE or instead else LEADERLESS_PAUSE_NS)
         workload.schedule.after(workload.rng.randrange(2 * pause) + 1, self.act)
 
 

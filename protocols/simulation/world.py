@@ -50,11 +50,11 @@ class World:
         self.engine = engine
         self.settings = settings
         self.seed = seed
-        self.options = engine.options(settings)
+        self._options = engine.options(settings)
         self.rng = Random(f"{seed}/world")
         self.schedule = Schedule(Random(f"{seed}/ties"))
         self.trace = Trace(self.schedule, trace, timed)
-        self.network = Network(seed, self.schedule, self._deliver, settings.rule)
+        self.network = self.make_network()
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
         self.watch = Watch(engine.view, self.bootstrap, self.nodes)
@@ -67,6 +67,13 @@ class World:
         self._disk_class = disk_class
         for one in self.bootstrap.members:
             self.add(one, self.bootstrap)
+
+    def make_network(self) -> Network:
+        return Network(self.seed, self.schedule, self.deliver, self.settings.rule)
+
+    def options_of(self, name: NodeId) -> object:
+        """The engine's options for one node."""
+        return self._options
 
     # --- nodes ---
 
@@ -114,7 +121,7 @@ class World:
         self.trace.say(name, f"loses its connection to {peer}")
         self.nodes[name].unreachable(peer)
 
-    def _deliver(self, source: NodeId, destination: NodeId, message: Message) -> None:
+    def deliver(self, source: NodeId, destination: NodeId, message: Message) -> None:
         node = self.nodes.get(destination)
         if node is not None:
             node.deliver(source, message)
@@ -150,9 +157,10 @@ class World:
         """Stream an image: it takes its time, and may break on the way."""
         took = self.settings.snapshot_ns * self.rng.randint(1, 10)
         broken = not self.healthy and self.rng.randrange(PPM) < self.settings.snapshot_break_ppm
-        self.schedule.after(took, self._streamed, source, source.incarnation, transfer, image, broken)
+        self.schedule.after(took, self.finish, source, source.incarnation, transfer, image, broken)
 
-    def _streamed(self, source: Node, incarnation: int, transfer: Transfer, image: Image, broken: bool) -> None:
+    def finish(self, source: Node, incarnation: int, transfer: Transfer, image: Image, broken: bool) -> None:
+        """A transfer reached its end, or broke."""
         target = self.nodes.get(transfer.to)
         alive = source.core is not None and source.incarnation == incarnation
         if broken or target is None or target.core is None or not alive or self.network.is_cut(source.name, transfer.to):

@@ -3,7 +3,8 @@
 from random import Random
 
 import pytest
-from quorate.protocols.core import Message, NodeId, Storage
+
+from quorate.protocols.core import Message, NodeId, Storage, Transport
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.network import Network
 from quorate.protocols.simulation.policy import Rule
@@ -44,12 +45,12 @@ class SimulatedLinks:
         self.schedule = Schedule(Random(1))
         self.queue_max = 8
         self.network = Network(1, self.schedule, self._deliver, Rule(delay_ns=MILLISECOND, ordered=True), queue_max=self.queue_max)
-        self.transport = self.network.transport("me")
+        self.transport: Transport = self._sender = self.network.transport("me")
         self._got: dict[NodeId, list[Message]] = {}
 
     @property
     def dropped(self) -> int:
-        return self.transport.dropped
+        return self._sender.dropped
 
     def _deliver(self, source: NodeId, destination: NodeId, message: Message) -> None:
         self._got.setdefault(destination, []).append(message)

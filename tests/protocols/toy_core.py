@@ -247,4 +247,4 @@ def _options(settings: Settings) -> object:
     return None
 
 
-TOY = Engine("toy", make, _options, ToyView(), election_ticks=100)
+TOY = Engine("toy", make, _options, dict, ToyView(), election_ticks=100)
