@@ -154,7 +154,7 @@ class DataDirectory:
         return os.path.join(self.path, name)
 
     def _write(self, name: str, fields: Fields) -> None:
-        text = json.dumps({**fields, "checksum": _checksum(fields)}, indent=1)
+        text = json.dumps({**fields, "crc32": _checksum(fields)}, indent=1)
         replace_file(self.files, self._path(name), text.encode() + b"\n")
 
     def _read(self, name: str) -> Fields | None:
@@ -171,7 +171,7 @@ class DataDirectory:
         version = fields.get("format", FORMAT)
         if isinstance(version, int) and version > FORMAT:
             raise NewerFormat(path, version, FORMAT)
-        if fields.pop("checksum", None) != _checksum(fields):
+        if fields.pop("crc32", None) != _checksum(fields):
             raise DamagedDirectory(path, "its checksum is wrong; it was damaged, or changed by hand")
         return fields
 
