@@ -143,6 +143,23 @@ class Stats(NamedTuple):
     history_bytes: int
 
 
+class WatchEvent(NamedTuple):
+    """One change. `current` is None if the key was deleted; `previous` only if it was asked for and there was one."""
+
+    revision: int
+    key: bytes
+    current: KeyValue | None
+    previous: KeyValue | None = None
+
+
+class WatchBatch(NamedTuple):
+    """With this batch everything up to `revision` has been delivered: resume from `revision + 1`. After a batch that ends
+    within a revision, its `revision` is the one before: resume there, and skip as many events of the next as you have seen."""
+
+    revision: int
+    events: tuple[WatchEvent, ...]
+
+
 Record = tuple[bytes, int, int, int] | tuple[bytes, int, int, int, int]
 Pair = tuple[bytes, Record]
 """What a decoded result holds. Its shape is trusted: it comes from a node that has passed its handshake."""
@@ -237,6 +254,17 @@ def decode_compact(data: bytes) -> CompactResult:
 
 def decode_stats(data: bytes) -> Stats:
     return Stats(*_numbers(data))
+
+
+def decode_batch(data: bytes) -> WatchBatch:
+    """What a watch delivers; a batch is never an error."""
+    revision, rows = unpackb(data, use_list=False)
+    return WatchBatch(revision, tuple(_event(*row) for row in rows))
+
+
+def _event(revision: int, key: bytes, record: Record | None, previous: Record | None) -> WatchEvent:
+    current = None if record is None else KeyValue(key, *record)
+    return WatchEvent(revision, key, current, None if previous is None else KeyValue(key, *previous))
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:
