@@ -105,7 +105,9 @@ class Node:
 
     def status(self) -> dict[str, object]:
         ready, detail = self.ready()
+        member = self._configuration().get(self.config.node)
         return self.identity() | {
+            "number": member.number if member is not None else 0,
             "incarnation": self._party.incarnation,
             "uptime_ms": int((monotonic() - self._started_s) * 1000),
             "ready": ready,
