@@ -27,7 +27,7 @@ class Etcd(Cluster):
     def start_member(self, number: int, *, again: bool) -> subprocess.Popen[bytes]:
         client, peer = f"http://{self._clients[number]}", self._peers[number]
         members = ",".join(f"m{n}={url}" for n, url in enumerate(self._peers))
-        command = ["etcd", "--name", f"m{number}", "--data-dir", self.data / f"m{number}"]
+        command = ["etcd", "--name", f"m{number}", "--data-dir", str(self.data / f"m{number}")]
         command += ["--listen-client-urls", client, "--advertise-client-urls", client]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
         command += ["--initial-cluster", members, "--initial-cluster-state", "existing" if again else "new"]

@@ -28,6 +28,10 @@ PACKAGES = {
 PYTHON_CLIENTS = ("aetcd==1.0.0", "grpcio==1.85.1", "protobuf==7.36.2", "kazoo==2.11.0", "redis==8.1.0", "hiredis>=3", "uvloop>=0.19")
 ZOOKEEPER_JAR = Path("/usr/share/java/zookeeper.jar")
 JAVA_CLIENT_JARS = f"{ZOOKEEPER_JAR}:/usr/share/java/slf4j-nop.jar"
+REDIS_NOTE = (
+    "redis: one primary, two replicas. By default it syncs nothing before an answer (dumps after 1 to 60 minutes); redis-always "
+    "is the same with appendonly yes, appendfsync always. Replicas follow asynchronously in both, so answered writes can be lost in a failover."
+)
 BUILD_WITHIN_S = 300.0
 
 Command = list[str | Path]
@@ -86,6 +90,7 @@ def prepare(names: list[str], kinds: list[str]) -> tuple[list[Peer], list[str]]:
         if name == "redis":
             always = [(system.replace("redis", "redis-always"), command, fails_over) for system, command, fails_over in clients]
             peers.append(Peer(RedisAlways, always))
+            notes.append(REDIS_NOTE)
     return peers, notes
 
 

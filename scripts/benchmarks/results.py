@@ -24,6 +24,10 @@ class Results:
     def values(self, field: str, rows: list[Row]) -> list[float]:
         return [float(str(row[field])) for row in rows if field in row]
 
+    def by_role(self, field: str, rows: list[Row]) -> list[dict[str, float]]:
+        """A field that has one figure for each role."""
+        return [figures for row in rows if isinstance(figures := row.get(field), dict)]
+
     def median(self, field: str, **fields: object) -> float | None:
         values = self.values(field, self.rows(**fields))
         return median(values) if values else None

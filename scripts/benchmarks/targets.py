@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt
+from statistics import median
 
 from benchmarks.results import Results
 
@@ -25,34 +27,32 @@ def judge(results: Results) -> Iterator[Target]:
     yield from _endurance(results)
 
 
-def _compare(text: str, value: float | None, good: Callable[[float], bool], unit: str = "x") -> Target:
+def _compare(text: str, value: float | None, good: Callable[[float, float], bool], bound: float, unit: str = "x") -> Target:
     if value is None:
         return Target(text, "", None)
-    return Target(text, f"{value:,.2f} {unit}", good(value))
+    return Target(text, f"{value:,.2f} {unit}", good(value, bound))
 
 
 def _writes(results: Results) -> Iterator[Target]:
     for in_flight, least in ((64, 2.0), (256, 1.5)):
         rate = results.ratio("ops_per_s", "write", "etcd", in_flight)
-        yield _compare(f"writes at {in_flight}: at least {least} x etcd", rate, lambda value, least=least: value >= least)
+        yield _compare(f"writes at {in_flight}: at least {least} x etcd", rate, ge, least)
     for in_flight in (64, 256):
         rate = results.ratio("ops_per_s", "write", "zookeeper", in_flight)
-        yield _compare(f"writes at {in_flight}: more than ZooKeeper", rate, lambda value: value > 1)
+        yield _compare(f"writes at {in_flight}: more than ZooKeeper", rate, gt, 1)
     for in_flight in (64, 256):
-        yield _compare(
-            f"p99 of writes at {in_flight}: below etcd's", results.ratio("p99_ms", "write", "etcd", in_flight), lambda value: value < 1
-        )
-    yield _compare("p50 of writes at 1: no worse than etcd's", results.ratio("p50_ms", "write", "etcd", 1), lambda value: value <= 1)
+        yield _compare(f"p99 of writes at {in_flight}: below etcd's", results.ratio("p99_ms", "write", "etcd", in_flight), lt, 1)
+    yield _compare("p50 of writes at 1: no worse than etcd's", results.ratio("p50_ms", "write", "etcd", 1), le, 1)
     for peer in ("etcd-python", "zookeeper-python"):
         for in_flight in (64, 256):
             rate = results.ratio("ops_per_s", "write", peer, in_flight)
-            yield _compare(f"writes at {in_flight}: 5 x {peer}", rate, lambda value: value >= 5)
+            yield _compare(f"writes at {in_flight}: 5 x {peer}", rate, ge, 5)
     for role, aim in CPU_AIMS_US.items():
-        used = [row["cpu_us_per_write"] for row in results.rows(op="write", system="quorate", in_flight=256)]
-        costs = sorted(cost[role] for cost in used if isinstance(cost, dict))
-        middle = costs[len(costs) // 2] if costs else None
+        rows = results.rows(op="write", system="quorate", in_flight=256)
+        costs = [cost[role] for cost in results.by_role("cpu_us_per_write", rows)]
+        middle = median(costs) if costs else None
         name = role.rstrip("1")
-        yield _compare(f"aim: {aim:.0f} us of CPU a write at the {name}", middle, lambda value, aim=aim: value <= aim, "us at 256")
+        yield _compare(f"aim: {aim:.0f} us of CPU a write at the {name}", middle, le, aim, "us at 256")
 
 
 def _reads(results: Results) -> Iterator[Target]:
@@ -61,7 +61,7 @@ def _reads(results: Results) -> Iterator[Target]:
         ratios = [results.ratio("ops_per_s", "read", peer, in_flight) for peer in ("etcd", "zookeeper")]
         known = [ratio for ratio in ratios if ratio is not None]
         # The better peer is the one that we are the fewest times faster than.
-        yield _compare(text, min(known) if len(known) == len(ratios) else None, lambda value: value >= 2)
+        yield _compare(text, min(known) if len(known) == len(ratios) else None, ge, 2)
 
 
 def _failover(results: Results) -> Iterator[Target]:
@@ -73,16 +73,14 @@ def _failover(results: Results) -> Iterator[Target]:
             yield Target(text, "", None)
         else:
             yield Target(text, f"{ours:,.0f} ms against {theirs:,.0f} ms", ours < theirs)
-    yield _compare(f"aim: failover in {FAILOVER_AIM_MS:.0f} ms", ours, lambda value: value <= FAILOVER_AIM_MS, "ms")
+    yield _compare(f"aim: failover in {FAILOVER_AIM_MS:.0f} ms", ours, le, FAILOVER_AIM_MS, "ms")
 
 
 def _endurance(results: Results) -> Iterator[Target]:
     elections = results.median("elections", op="soak")
-    yield _compare("no election under full load", elections, lambda value: value == 0, "elections")
+    yield _compare("no election under full load", elections, eq, 0, "elections")
     stall = results.median("snapshot_stall_ms", op="state")
-    yield _compare(
-        f"snapshot of a million keys: no request waits over {STALL_MS_MAX:.0f} ms", stall, lambda value: value <= STALL_MS_MAX, "ms"
-    )
+    yield _compare(f"snapshot of a million keys: no request waits over {STALL_MS_MAX:.0f} ms", stall, le, STALL_MS_MAX, "ms")
     lost = [row["lost"] for row in results.rows(op="verify")]
     if lost:
         yield Target("every acknowledged write is read back", f"{lost[0]} lost", lost[0] == 0)
