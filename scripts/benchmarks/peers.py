@@ -30,7 +30,7 @@ ZOOKEEPER_JAR = Path("/usr/share/java/zookeeper.jar")
 JAVA_CLIENT_JARS = f"{ZOOKEEPER_JAR}:/usr/share/java/slf4j-nop.jar"
 REDIS_NOTE = (
     "redis: one primary, two replicas. By default it syncs nothing before an answer (dumps after 1 to 60 minutes); redis-always "
-    "is the same with appendonly yes, appendfsync always. Replicas follow asynchronously in both, so answered writes can be lost in a failover."
+    "is the same with appendonly yes, appendfsync always. Replicas follow asynchronously in both, so a failover can lose answered writes."
 )
 BUILD_WITHIN_S = 300.0
 
