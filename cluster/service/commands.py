@@ -187,3 +187,8 @@ def leases(*, after: int = 0) -> Operation:
 def stats() -> Operation:
     """Query: sizes and revisions. Gives a Stats."""
     return (STATS,)
+
+
+def watch(start: bytes, end: bytes, *, from_revision: int = 0, previous: bool = False) -> Operation:
+    """Changes of [start, end), or of all keys from `start` on if `end` is empty. `from_revision` 0: all that come after now."""
+    return (start, end, from_revision, previous)

@@ -157,6 +157,8 @@ class ServerConnection(Stream):
         self._ended = on_closed
         self.in_flight = 0
         """Requests read and not yet answered."""
+        self.at_end: list[Callable[[], None]] = []
+        """Called when the connection is gone."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -166,6 +168,8 @@ class ServerConnection(Stream):
     def _on_closed(self, error: Exception | None) -> None:
         if self._ended is not None:
             self._ended(self)
+        for told in self.at_end:
+            told()
 
     def _on_frame(self, frame: object) -> None:
         if type(frame) is not list or len(frame) != 4 or frame[0] != REQUEST:
