@@ -56,7 +56,7 @@ class Peer:
     """The heartbeat round current when the probe left: an answer to a later one means that the probe, or its answer, was lost."""
     snapshot_index: int = 0
     retry_at: int = 0
-    """No new transfer before this tick."""
+    """No new transfer before this timer tick; the one under way is given up at it."""
     acked_round: int = 0
     commit_sent: int = 0
     mark_round: int = 0
@@ -76,9 +76,10 @@ class Peer:
         self.next = self.match + 1
         self._clear()
 
-    def become_snapshot(self, index: int) -> None:
+    def become_snapshot(self, index: int, give_up_at: int) -> None:
         self.state = SNAPSHOT
         self.snapshot_index = index
+        self.retry_at = give_up_at
         self._clear()
 
     def _clear(self) -> None:

@@ -127,7 +127,11 @@ class Elections:
         The configuration in force is always the log's latest, so there is no unapplied one to campaign with.
         """
         state = self.state
-        if state.node not in state.configuration.voters or state.options.priority == NEVER_ELECTED:
+        latest = state.configuration
+        # A voter that its latest configuration leaves out may be the only one to hold it: until that commits, it must
+        # be able to lead, not counting itself (4.2.2).
+        voter = state.node in latest.voters or (latest.index > state.commit and state.node in state.configurations[0].voters)
+        if not voter or state.options.priority == NEVER_ELECTED:
             return False
         return hand_over or not self.is_bound()
 
@@ -149,7 +153,7 @@ class Elections:
         state = self.state
         last_term, last_index = self.position()
         message = PreVote(state.term, last_index, last_term, state.options.priority)
-        for name in state.configuration.voters - {state.node}:
+        for name in sorted(state.configuration.voters - {state.node}):
             state.send(name, message)
         me.votes[state.node] = 1
         return self.has_won(me)
@@ -159,7 +163,7 @@ class Elections:
         state = self.state
         last_term, last_index = self.position()
         message = Vote(state.term, last_index, last_term, me.hand_over)
-        for name in state.configuration.voters - {state.node}:
+        for name in sorted(state.configuration.voters - {state.node}):
             state.send(name, message)
 
     def has_won(self, me: PreCandidate | Candidate) -> bool:

@@ -352,7 +352,6 @@ class Raft:
 
     def _become_candidate(self, *, hand_over: bool) -> None:
         state = self.state
-        assert state.node in state.configuration.voters, state
         state.set_term(state.term + 1, state.node)
         me = state.role = Candidate(hand_over)
         self.elections.await_outcome()

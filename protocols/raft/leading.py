@@ -96,8 +96,7 @@ class Leading:
             return
         self.state.note("snapshot_transferred", to=to, index=index, ok=ok)
         peer.become_probe(max(peer.match, index if ok else 0) + 1)
-        if not ok:
-            peer.retry_at = self.state.timer + self.state.options.transfer_retry_ticks
+        peer.retry_at = self.state.timer + (0 if ok else self.state.options.transfer_retry_ticks)
 
     # Counting
 
@@ -184,6 +183,8 @@ class Leading:
             assert previous_term is not None, self.state
             shared[first] = Append(state.term, first - 1, previous_term, commit, me.round, packed), last
         for name, peer in me.peers.items():
+            if peer.state == SNAPSHOT and state.timer >= peer.retry_at:
+                self.on_transferred(me, name, peer.snapshot_index, ok=False)
             if peer.next <= last or peer.state != REPLICATE:
                 self._feed(me, name, peer, shared)
             known = peer.match if peer.match < commit else commit
@@ -235,6 +236,6 @@ class Leading:
             peer.become_probe(peer.match + 1)
         if state.timer < peer.retry_at or state.timer - peer.heard >= state.options.election_ticks:
             return
-        peer.become_snapshot(snapshot.index)
+        peer.become_snapshot(snapshot.index, state.timer + state.options.transfer_ticks_max)
         state.out.transfers.append(Transfer(name, snapshot))
         state.note("snapshot_transfer", to=name, index=snapshot.index)

@@ -37,6 +37,8 @@ class RaftOptions:
     margin_bytes: int = 16 << 20
     transfer_retry_ticks: int = 100
     """Wait after a failed snapshot transfer."""
+    transfer_ticks_max: int = 60_000
+    """A transfer whose end was not reported for so long is taken for failed: no follower is left waiting for ever."""
     read_retry_ticks: int = 10
     """A follower asks the leader again for a read index after this long."""
     waiting_reads_max: int = 100_000
@@ -49,7 +51,7 @@ class RaftOptions:
     def __post_init__(self) -> None:
         positive = (
             "heartbeat_ticks lease_ticks failover_ticks_min failover_tries append_bytes_max window_messages window_bytes "
-            "uncommitted_bytes_max entry_bytes_max transfer_retry_ticks read_retry_ticks waiting_reads_max"
+            "uncommitted_bytes_max entry_bytes_max transfer_retry_ticks transfer_ticks_max read_retry_ticks waiting_reads_max"
         )
         for name in positive.split():
             _require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
