@@ -1,9 +1,5 @@
 """`quorate node`: one node in this process, configured by a file, the environment and flags."""
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +7,8 @@ from typing import Annotated
 import typer
 
 from quorate.cluster.cli.exits import Answer, UsageError
+from quorate.cluster.cli.lifeline import end_with_stdin
 
-STOP_S = 20.0
-"""A node that was told to stop and still runs after this is ended the hard way."""
 SETTING_PARTS_MAX = 8
 
 
@@ -49,19 +44,6 @@ def node(
     from quorate.cluster.runtime.node import run
 
     raise Answer(run(loaded))
-
-
-def end_with_stdin() -> None:
-    """Stop this process when standard input ends: whoever started it holds the other end, and is gone."""
-
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(STOP_S)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="ends with stdin", daemon=True).start()
 
 
 def parse_settings(settings: list[str]) -> Mapping[str, object]:

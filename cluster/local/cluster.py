@@ -43,6 +43,8 @@ KILL_S = 5.0
 """The kernel ends a killed process at once, unless a disk holds it."""
 POLL_S = 0.05
 """Between two questions to nodes that are not ready yet."""
+PAUSE_POLL_S = 0.001
+"""A stop takes effect within a scheduler tick."""
 LOG_TAIL_LINES = 5
 """Of a node that does not start, shown in the error."""
 
@@ -233,8 +235,12 @@ class LocalCluster:
             raise LocalError(f"{name} is not running; start it with `quorate start {name}`")
 
     def pause(self, name: str) -> None:
-        """SIGSTOP: the process stands still, its connections stay open."""
+        """SIGSTOP, and wait until the process stands still; its connections stay open."""
         self.signal(name, signal.SIGSTOP)
+        deadline = time.monotonic() + KILL_S
+        # The kernel stops a process a moment after the signal: until then it may still answer.
+        while not (node := self._node(name)).paused and node.running and time.monotonic() < deadline:
+            time.sleep(PAUSE_POLL_S)
 
     def resume(self, name: str) -> None:
         """SIGCONT."""
