@@ -27,6 +27,7 @@ from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.runtime.status import group_samples, group_status
+from quorate.cluster.service.fault_rpc import FaultService
 from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
 from quorate.cluster.storage.commit import Counters
@@ -61,6 +62,8 @@ class Node:
     def __init__(self, config: NodeConfig) -> None:
         self.config = config
         self.clock = SkewedClock(BootClock())
+        # With the faulty layer, what is not synced stays in memory: kill -9 then loses what a power cut would.
+        self.faulty_files = FaultyFiles(RealFiles()) if config.faults.files else None
         self.groups: dict[str, Hosted] = {}
         self._log = logs.logger()
         self._started_s = monotonic()
@@ -156,8 +159,6 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         config = self.config
-        # With the faulty layer, what is not synced stays in memory: kill -9 then loses what a power cut would.
-        self.faulty_files = FaultyFiles(RealFiles()) if config.faults.files else None
         files = self.faulty_files or RealFiles()
         with DataDirectory.open(
             config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=files
@@ -287,6 +288,8 @@ class Node:
 
     async def _listen_to_clients(self) -> asyncio.Server:
         methods = ClientService(self).methods() | KeyValueService(self).methods()
+        if self.config.faults.admin:
+            methods |= FaultService(self).methods()
         host, port = split_address(self.config.client.listen)
         return await asyncio.get_running_loop().create_server(
             lambda: ServerConnection(methods, on_open=self._on_open, on_closed=self._connections.discard), host, port
