@@ -74,9 +74,13 @@ class Leading:
             self.state.note("append_lost", peer=sender, last=message.last, next=peer.next)
             peer.become_probe(max(peer.match + 1, min(message.last + 1, peer.next)))
         arrived = peer.lost_ack(message.round)
-        if arrived is not None and arrived >= self.state.log.base:
-            # An empty append there asks again for the acknowledgement.
-            self.state.send(sender, self._append_at(me, arrived))
+        if arrived is not None:
+            if arrived >= self.state.log.base:
+                # An empty append there asks again for the acknowledgement.
+                self.state.send(sender, self._append_at(me, arrived))
+            else:
+                # Our log no longer reaches down to it: begin anew, with a snapshot if need be, or the window stays full.
+                peer.become_probe(peer.match + 1)
 
     def _heard(self, me: Leader, peer: Peer, round_: int) -> None:
         peer.heard = self.state.timer
