@@ -109,8 +109,8 @@ class SimulatedDisk:
         """How many batches are written and not yet synced."""
         return len(self._queue)
 
-    def save(self, image: Image, done: Callable[[], None]) -> None:
-        """Write a snapshot image beside the log; `done` when it is durable."""
+    def save(self, image: Image, done: Callable[[bool], None]) -> None:
+        """Write a snapshot image beside the log; `done(True)` when it is durable, `done(False)` if it never will be."""
         self._schedule.after(self._latency(), self._saved, self._life, image, done)
 
     def forget(self, keep: set[str]) -> None:
@@ -166,8 +166,8 @@ class SimulatedDisk:
             if life == self._life:  # an answer may have led to a crash
                 batch.synced(batch.serial)
 
-    def _saved(self, life: int, image: Image, done: Callable[[], None]) -> None:
-        if life != self._life or self.failed:
-            return
-        self.images[image.snapshot.id] = image
-        done()
+    def _saved(self, life: int, image: Image, done: Callable[[bool], None]) -> None:
+        durable = life == self._life and not self.failed
+        if durable:
+            self.images[image.snapshot.id] = image
+        done(durable)

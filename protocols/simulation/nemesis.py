@@ -19,7 +19,7 @@ from quorate.protocols.simulation.world import World, member
 FUSE_ACTS_MAX = 24
 # Beyond this the world does not grow: quorums become slow, and every node costs a clock.
 NODES_MAX = 8
-PAUSE_NS_MAX = 3_000 * MILLISECOND
+PAUSE_NS_MAX = 1_500 * MILLISECOND
 
 
 class Nemesis:

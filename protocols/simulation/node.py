@@ -423,12 +423,15 @@ class Node:
         image = Image(snapshot, self.machine.digest)
         self.host.watch.snapshot(self, image)
         self._saving = True
-        self.disk.save(image, lambda: self._frozen(snapshot))
+        incarnation = self.incarnation
+        self.disk.save(image, lambda durable: self._frozen(snapshot, incarnation, durable))
         return True
 
-    def _frozen(self, snapshot: Snapshot) -> None:
-        self._saving = False
-        if self.core is not None and snapshot.index > self._snapshot_index:
+    def _frozen(self, snapshot: Snapshot, incarnation: int, durable: bool) -> None:
+        if incarnation != self.incarnation or self.core is None:
+            return
+        self._saving = not durable
+        if durable and snapshot.index > self._snapshot_index:
             self._snapshot_index = snapshot.index
             self.core.compact(snapshot)
             self._wake()

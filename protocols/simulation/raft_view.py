@@ -9,7 +9,8 @@ from quorate.protocols.raft.roles import Leader
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.swarm import Settings
 
-ELECTION_TICKS = 100
+# Short, so that a run of ten thousand events sees many elections; the proportions are those of the defaults.
+ELECTION_TICKS = 20
 
 
 class RaftView:
@@ -44,11 +45,13 @@ def options(settings: Settings) -> RaftOptions:
 
     return RaftOptions(
         election_ticks=ELECTION_TICKS,
-        lease_ticks=pick((25, 60, 85)),
+        heartbeat_ticks=pick((2, 5)),
+        lease_ticks=pick((5, 10, 15)),
         append_bytes_max=pick((100, 1_000, 1 << 20)),
         window_messages=pick((1, 4, 256)),
         margin_entries=pick((0, 3, 10_000)),
-        transfer_retry_ticks=pick((10, 100)),
+        transfer_retry_ticks=pick((2, 20)),
+        read_retry_ticks=pick((2, 10)),
         uncommitted_bytes_max=pick((2_000, 1 << 20)),
         entry_bytes_max=1_000,
     )

@@ -167,12 +167,13 @@ class World:
             self.trace.say(source.name, f"fails to stream snapshot {image.snapshot.index} to {transfer.to}")
             self._report(source, incarnation, transfer, False)
             return
-        target.disk.save(image, lambda: self._stored(source, incarnation, target, transfer, image))
+        target.disk.save(image, lambda durable: self._stored(source, incarnation, target, transfer, image, durable))
 
-    def _stored(self, source: Node, incarnation: int, target: Node, transfer: Transfer, image: Image) -> None:
-        self.trace.say(target.name, f"has stored snapshot {image.snapshot.index} from {source.name}")
-        target.received(source.name, image)
-        self._report(source, incarnation, transfer, True)
+    def _stored(self, source: Node, incarnation: int, target: Node, transfer: Transfer, image: Image, durable: bool) -> None:
+        if durable:
+            self.trace.say(target.name, f"has stored snapshot {image.snapshot.index} from {source.name}")
+            target.received(source.name, image)
+        self._report(source, incarnation, transfer, durable)
 
     def _report(self, source: Node, incarnation: int, transfer: Transfer, ok: bool) -> None:
         if source.incarnation == incarnation:
