@@ -192,6 +192,11 @@ class Journal:
     def segment_count(self) -> int:
         return self._commit.wal.segment - self._commit.holdings.oldest + 1
 
+    @property
+    def position(self) -> LogPosition:
+        """The end of the log."""
+        return self._commit.wal.position
+
     def step(self) -> bool:
         """Without threads: one batch and all background work. False if there was nothing to do."""
         busy = self._commit.step(block=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from quorate.cluster.storage.errors import DamagedLog
 from quorate.cluster.storage.segments import HEADER_BYTES, SegmentHeader, Segments
-from quorate.cluster.storage.wal import BATCH_HEADER, HEAD, MARKER, LogPosition, aligned, batch_checksum
+from quorate.cluster.storage.wal import ALIGNMENT, BATCH_HEADER, HEAD, MARKER, LogPosition, aligned, batch_checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def recover_log(segments: Segments, numbers: list[int], replay: Replay, clean: L
         end = _read_batches(data, number, chain, replay)
         if number == numbers[-1]:
             torn = _judge_end(data, path, end, chain, clean)
-        elif chain.sequence + 1 != _first_sequence(segments, number + 1):
+        elif chain.sequence + 1 != _next_header(segments, number + 1).first:
             raise DamagedLog(path, end, f"batch {chain.sequence + 1} is missing or wrong, yet {segments.path(number + 1)} follows")
     assert chain is not None, "no segments"
     if torn is not None:
@@ -94,21 +94,26 @@ def _read(segments: Segments, number: int) -> bytes:
         file.close()
 
 
-def _first_sequence(segments: Segments, number: int) -> int:
+def _next_header(segments: Segments, number: int) -> SegmentHeader:
     path = segments.path(number)
     try:
         file = segments.open(number)
     except FileNotFoundError:
         raise DamagedLog(path, 0, "this segment is missing, yet later ones are there") from None
     try:
-        return SegmentHeader.decode(file.read(0, HEADER_BYTES), path).first
+        return _check_number(SegmentHeader.decode(file.read(0, HEADER_BYTES), path), number, path)
     finally:
         file.close()
 
 
-def _check_header(header: SegmentHeader, number: int, path: str, chain: _Chain | None) -> _Chain:
+def _check_number(header: SegmentHeader, number: int, path: str) -> SegmentHeader:
     if header.number != number:
         raise DamagedLog(path, 0, f"it says that it is segment {header.number}")
+    return header
+
+
+def _check_header(header: SegmentHeader, number: int, path: str, chain: _Chain | None) -> _Chain:
+    _check_number(header, number, path)
     if chain is None:
         return _Chain(header.salt, header.first - 1, header.seed)
     if header.salt != chain.salt:
@@ -160,7 +165,7 @@ def _later_batch(data: bytes, end: int, chain: _Chain) -> int | None:
     while offset >= 0 and offset + BATCH_HEADER.size <= len(data):
         _, length, sequence, _, checksum = BATCH_HEADER.unpack_from(data, offset)
         start = offset + BATCH_HEADER.size
-        if offset % 8 == 0 and sequence > chain.sequence and start + length <= len(data):
+        if offset % ALIGNMENT == 0 and sequence > chain.sequence and start + length <= len(data):
             head = data[offset : offset + HEAD.size]
             if batch_checksum(head, view[start : start + length], chain.salt) == checksum:
                 return offset

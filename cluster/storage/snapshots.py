@@ -124,7 +124,8 @@ class SnapshotStore:
         partial = file.path
         manifest = pack_value(snapshot)
         file.truncate(snapshot.size)
-        file.write((manifest, TRAILER.pack(len(manifest), crc32(manifest), FORMAT, MAGIC)), snapshot.size)
+        trailer = TRAILER.pack(len(manifest), _manifest_checksum(manifest, FORMAT), FORMAT, MAGIC)
+        file.write((manifest, trailer), snapshot.size)
         file.sync()
         file.close()
         self.files.rename(partial, self._path(snapshot.id, SNAPSHOT))
@@ -296,7 +297,7 @@ def read_manifest(file: File) -> Snapshot:
         raise NewerFormat(file.path, version, FORMAT)
     start = size - TRAILER.size - length
     manifest = file.read(start, length) if start >= 0 else b""
-    if crc32(manifest) != checksum:
+    if _manifest_checksum(manifest, version) != checksum:
         raise DamagedSnapshot(file.path, "its manifest is not what was written")
     try:
         snapshot = unpack_value(Snapshot, manifest)
@@ -305,6 +306,10 @@ def read_manifest(file: File) -> Snapshot:
     if snapshot.size != start:
         raise DamagedSnapshot(file.path, f"it holds {start} bytes, its manifest says {snapshot.size}")
     return snapshot
+
+
+def _manifest_checksum(manifest: bytes, version: int) -> int:
+    return crc32(manifest, version)
 
 
 def check_contents(file: File, snapshot: Snapshot) -> None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+from quorate.cluster.storage.faulty import FaultyFiles
 from quorate.cluster.storage.files import Files, RealFiles
 from quorate.cluster.storage.journal import GroupLog, Journal, JournalOptions
 
@@ -34,7 +35,7 @@ class JournalWorld:
 
     def __init__(self, directory: str, files: Files | None = None, options: JournalOptions = OPTIONS) -> None:
         self.directory = f"{directory}/wal"
-        self.files: Files = files or RealFiles()
+        self.files: Files = files or FaultyFiles(RealFiles(), sync_below=False)
         self.options = options
         self.fresh = True
         self.start()
@@ -52,4 +53,6 @@ class JournalWorld:
             pass
 
     def crash(self) -> None:
+        if isinstance(self.files, FaultyFiles):
+            self.files.crash()
         self.start()
