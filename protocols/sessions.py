@@ -162,12 +162,12 @@ class Sessions:
         kind = data[0] if data else -1
         if kind == IN_SESSION and len(data) >= _COMMAND_SIZE:
             _, id, sequence, low_water = _COMMAND.unpack_from(data)
+            if low_water >= sequence:
+                return _MALFORMED
             session = self._sessions.get(id)
             if session is None:
                 return _EXPIRED
             session.last_index = entry.index
-            if low_water >= sequence:
-                return _MALFORMED
             if low_water > session.low_water:
                 self._forget(session, low_water)
             elif sequence <= session.low_water:
