@@ -79,7 +79,10 @@ class Compose:
         return done.stdout
 
     def container(self, name: str) -> str:
-        return self.run("ps", "--quiet", name).strip()
+        """Its id, or an empty string. Asked of the engine: Compose 1.29 needs a second for the same answer."""
+        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={name}"]
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        return subprocess.run(["docker", "ps", "--all", "--quiet", *filters], capture_output=True, text=True, check=True).stdout.strip()
 
     def health(self, name: str) -> str:
         """Docker's word for one node: starting, healthy, unhealthy; or gone."""
