@@ -25,7 +25,7 @@ def described(kind: type) -> str:
 def spelling(hint: object) -> str:
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
-    return re.sub(r"[a-z_.]+\.", "", str(hint))
+    return re.sub(r"[a-z_.]+\.(?=[A-Z])", "", str(hint))
 
 
 def table() -> str:
@@ -40,7 +40,7 @@ def test_tags_and_fields_are_as_they_always_were() -> None:
 
 def test_every_message_has_a_shape() -> None:
     for kind in TAGS.values():
-        assert len(shape_of(kind).names) == len([each for each in fields(kind) if each.init])
+        assert tuple(kind.__slots__) == shape_of(kind).names
 
 
 if __name__ == "__main__":
