@@ -45,15 +45,17 @@ class Read(NamedTuple):
 class Applier:
     """The state machine of one replica and the two queues before it: entries, and reads that wait for an index."""
 
-    def __init__(self, machine: StateMachine, on_applied: Callable[[], None], on_failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, machine: StateMachine, initial: Configuration, on_applied: Callable[[], None], on_failed: Callable[[Exception], None]
+    ) -> None:
         self.machine = machine
         self.waiting: dict[Token, Waiter] = {}
         """Proposals of this node by origin, oldest first."""
         self.index = 0
         """Everything up to here is applied."""
         self.term = 0
-        self.configuration = Configuration()
-        """As of `index`."""
+        self.configuration = initial
+        """As of `index`: the bootstrap one until an entry or a snapshot brings another."""
         self._queue: deque[Entry] = deque()
         self._queued_index = 0
         self._reads: deque[tuple[int, list[Read]]] = deque()

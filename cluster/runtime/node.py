@@ -238,7 +238,7 @@ class Node:
         core = make_core(config, initial, Random(), self._directory.incarnation, recovered)
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
-        replica = Replica(group, config.node, self._directory, core, log, transport, self.clock, Sessions(machine), work)
+        replica = Replica(group, config.node, self._directory, initial, core, log, transport, self.clock, Sessions(machine), work)
         await work.attach(replica, recovered.snapshot)
         replica.on_configuration.append(lambda: self._on_configuration(replica))
         replica.on_failed.append(self._on_failed)

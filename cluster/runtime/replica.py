@@ -33,6 +33,7 @@ from quorate.protocols.core import (
     NUMBER_MAX,
     Change,
     Clock,
+    Configuration,
     Core,
     Effects,
     Message,
@@ -92,6 +93,7 @@ class Replica:
         group: str,
         node: NodeId,
         incarnations: Incarnations,
+        initial: Configuration,
         core: Core,
         storage: Storage,
         transport: Transport,
@@ -104,7 +106,7 @@ class Replica:
         self._incarnations = incarnations
         self._clock = clock
         self._log = logger().bind(group=group)
-        self.applier = Applier(machine, self._on_applied, self.fail)
+        self.applier = Applier(machine, initial, self._on_applied, self.fail)
         self.driver = Driver(core, storage, transport, clock, self)
         self.core = core
         self.snapshots = snapshots

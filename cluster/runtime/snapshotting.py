@@ -152,6 +152,8 @@ class SnapshotWork:
                 return self.newest
             encode = applier.machine.freeze()
             index, term, configuration = applier.index, applier.term, applier.configuration
+            # Whoever starts from this snapshot knows no members but these.
+            assert configuration.members, self._replica.core
         with self._store.create(index, term, configuration) as writing:
             for chunk in encode():
                 writing.write(chunk)
