@@ -35,6 +35,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     UNCERTAIN = 4
     REFUSED = 5
+    BUG = 70
     INTERRUPTED = 130
 
 

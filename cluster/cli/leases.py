@@ -1,6 +1,7 @@
 """`quorate lease`: keys that vanish when nobody keeps their lease alive."""
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -83,7 +84,9 @@ def keep_alive(
                 return
             await asyncio.sleep(max(0.0, ttl_ms / 1000 / KEEP_ALIVES_PER_TTL - (time.monotonic() - began)))
 
-    with_client(context, endpoints, data, timeout, work)
+    # Ctrl-C is how this ends: no error.
+    with suppress(KeyboardInterrupt):
+        with_client(context, endpoints, data, timeout, work)
 
 
 @lease_app.command("revoke")

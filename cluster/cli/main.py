@@ -6,12 +6,13 @@ the client, the configuration) is imported by the command that uses it.
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from quorate.cluster.cli import bench, keys, leases, logs, members, nodes, overview, running, steering, transactions
+from quorate.cluster.cli import bench, keys, leases, logs, members, nodes, overview, running, steering, transactions, watching
 from quorate.cluster.cli.exits import Answer, Exit, exit_code, explain
 from quorate.cluster.cli.output import complain
 from quorate.cluster.cli.surroundings import Hinted, Surroundings
@@ -54,7 +55,7 @@ def quorate(
     context.obj.endpoints, context.obj.data = endpoints, data
 
 
-for part in (running, steering, overview, logs, nodes, keys, transactions, leases, members, bench):
+for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench):
     part.add_to(app)
 
 
@@ -82,6 +83,11 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings |
         # Whoever read our output has enough (`quorate range | head`). Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except Exception:
+        traceback.print_exc()
+        complain("This is a mistake in quorate, not yours: please report it with the lines above.")
+        return Exit.BUG
+
     return Exit.OK
 
 

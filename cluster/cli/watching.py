@@ -1,13 +1,19 @@
 """`quorate watch`: changes as they happen, none lost and none twice, over any failover."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from quorate.cluster.cli import output
+from quorate.cluster.cli.exits import UsageError
 from quorate.cluster.cli.options import TIMEOUT_S, DataOption, EndpointsOption, JsonOption, TimeoutOption
+from quorate.cluster.cli.output import Json, bytes_of, json_bytes, text_of
+from quorate.cluster.cli.surroundings import with_client
 
 if TYPE_CHECKING:
-    pass
+    from quorate.cluster.client import Client
+    from quorate.cluster.service.results import WatchEvent
 
 
 def watch(
@@ -31,3 +37,37 @@ def watch(
     - `quorate watch jobs/ --prefix --from-revision 100`
     - `quorate watch --json | jq .key`
     """
+    if not key and prefix:
+        raise UsageError("--prefix needs a KEY; without both every key is watched")
+    wanted = bytes_of(key)
+
+    async def work(client: "Client") -> None:
+        watched = client.watch(None if prefix or not key else wanted, prefix=wanted if prefix else None, from_revision=from_revision)
+        async with watched as events:
+            what = f"{key!r} and what begins so" if prefix else repr(key) if key else "every key"
+            output.complain(f"watching {what} from revision {events.revision + 1}; Ctrl-C ends it")
+            seen = 0
+            async for event in events:
+                _show(event, json=json)
+                seen += 1
+                if seen == count:
+                    return
+
+    # Ctrl-C is how a watch ends: no error.
+    with suppress(KeyboardInterrupt):
+        with_client(context, endpoints, data, timeout, work)
+
+
+def _show(event: "WatchEvent", *, json: bool) -> None:
+    if not json:
+        change = f"put  {text_of(event.key)}\t{text_of(event.current.value)}" if event.current else f"del  {text_of(event.key)}"
+        output.line(f"{event.revision:>8}  {change}")
+        return
+    shown: dict[str, Json] = {"revision": event.revision, "change": "put" if event.current else "delete", **json_bytes("key", event.key)}
+    if event.current:
+        shown |= {**json_bytes("value", event.current.value), "version": event.current.version, "lease": event.current.lease}
+    output.document(shown)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("watch", rich_help_panel="Keys")(watch)

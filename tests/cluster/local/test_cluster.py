@@ -212,7 +212,7 @@ def test_a_directory_without_a_cluster_says_how_to_get_one(tmp_path: Path) -> No
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "cluster.json").write_text(text)
 
-    with pytest.raises(LocalError, match="cluster.json"):
+    with pytest.raises(LocalError, match=r"cluster\.json"):
         LocalCluster.open(tmp_path)
 
 
