@@ -20,6 +20,9 @@ LEADER_PATIENCE_MS = 300
 ASK_MS_MAX = 2_000
 """One attempt at a request that any node can answer; then another node is asked."""
 
+CURABLE = (Unavailable, Uncertain, NotLeader, Superseded, Overloaded)
+"""What another node, or the same one later, may do better."""
+
 
 class Calls:
     """Requests by kind: to the leader, to any node. All of these may safely be repeated."""
@@ -83,6 +86,8 @@ class Calls:
             except QuorateError as error:
                 if isinstance(error, DeadlinePassed) and self.timing.now_ms() < deadline_ms:
                     error = Unavailable("a node was too slow")
+                if connection is not None and isinstance(error, Unavailable):
+                    self.network.shun(connection)
                 try:
                     await self.recover(error, connection, attempt, deadline_ms)
                 except (Uncertain, NotSent):
@@ -93,7 +98,7 @@ class Calls:
         """One attempt on one connection, waiting for a place there if it is crowded."""
         if not self.network.is_sweeping:
             self.network.begin_sweeping()
-        while connection.crowded:
+        if connection.crowded:
             await connection.place(deadline_ms)
         return await connection.call(method, params, deadline_ms)
 

@@ -13,12 +13,14 @@ from quorate.cluster.client.background import Background
 from quorate.cluster.client.calls import Calls
 from quorate.cluster.client.endpoints import parse
 from quorate.cluster.client.leader import Leader
-from quorate.cluster.client.lease import Lease, LeaseRequest
+from quorate.cluster.client.lease import Lease, LeaseRequest, renew
 from quorate.cluster.client.network import Network
 from quorate.cluster.client.sessions import Sessions
 from quorate.cluster.client.status import MemberStatus, NodeIdentity, NodeStatus, SnapshotInfo
 from quorate.cluster.client.timing import LoopTiming, Timing
 from quorate.cluster.client.transaction import Text, Transaction, bounds, to_bytes
+from quorate.cluster.client.watch import Watch
+from quorate.cluster.client.watches import Watches
 from quorate.cluster.client.writes import Writes
 from quorate.cluster.replicated_log import Consistency
 from quorate.cluster.service import commands
@@ -29,6 +31,7 @@ from quorate.cluster.service.results import (
     KeyValue,
     LeaseInfo,
     LeaseList,
+    LeaseRevoked,
     PutResult,
     RangeResult,
     Stats,
@@ -38,6 +41,7 @@ from quorate.cluster.service.results import (
     decode_delete,
     decode_get,
     decode_lease,
+    decode_lease_revoke,
     decode_leases,
     decode_put,
     decode_range,
@@ -85,6 +89,7 @@ class Client:
         self._sessions = Sessions(self._calls, exactly_once=exactly_once, ttl_ms=_to_ms(session_ttl), background=self._background)
         self._writes = Writes(self._calls, self._sessions)
         self._propose = self._writes.propose
+        self._watches = Watches(self._calls, self._background)
         self._administration = Administration(self._calls)
         self._spread_reads = spread_reads
 
@@ -243,6 +248,14 @@ class Client:
             round(ttl * 1000), id=id, calls=self._calls, writes=self._writes, background=self._background, timeout_ms=timeout_ms
         )
 
+    async def keep_alive(self, id: int, *, timeout: float | None = None) -> int:
+        """Renew a lease that this client does not keep by itself; the time in ms that it lives from now. LeaseNotFound."""
+        return await renew(self._calls, id, self._deadline_ms(timeout))
+
+    async def revoke_lease(self, id: int, *, timeout: float | None = None) -> LeaseRevoked:
+        """End a lease and delete its keys. LeaseNotFound."""
+        return decode_lease_revoke(await self._do(commands.lease_revoke(id), timeout))
+
     async def lease_info(self, id: int, *, keys: bool = False, timeout: float | None = None) -> LeaseInfo:
         """A lease's TTL and how many keys are on it, or with `keys` which. LeaseNotFound."""
         return decode_lease(await self._ask(commands.lease(id, keys=keys), LINEARIZABLE, timeout))
@@ -254,6 +267,28 @@ class Client:
     async def stats(self, *, consistency: Consistency = LINEARIZABLE, timeout: float | None = None) -> Stats:
         """Sizes and revisions of the store."""
         return decode_stats(await self._ask(commands.stats(), consistency, timeout))
+
+    # Watches
+
+    def watch(
+        self,
+        key: Text | None = None,
+        *,
+        prefix: Text | None = None,
+        start: Text = "",
+        end: Text = "",
+        from_revision: int = 0,
+        previous: bool = False,
+        timeout: float | None = None,
+    ) -> Watch:
+        """Every change of a key, a prefix or a range (of all keys with none of these), in order and each once, across
+        failovers: `async for event in client.watch("x")`. From a revision on, or from now on with 0; to be sure that
+        "now" is before what you do next, `async with client.watch("x") as watch`. Compacted if that is no longer kept."""
+        if key is not None and (prefix is not None or start or end):
+            raise BadRequest("watch a key, a prefix or a range, not several of them")
+        low, high = bounds(start, end, prefix) if key is None else commands.single(to_bytes(key))
+        timeout_ms = self._timeout_ms if timeout is None else _to_ms(timeout)
+        return Watch(self._watches, low, high, from_revision=from_revision, previous=previous, timeout_ms=timeout_ms)
 
     # The cluster: see Administration
 

@@ -20,8 +20,8 @@ SILENCE_MS_MAX = 250
 """A node that owes replies and has said nothing for so long is asked for a sign of life."""
 PING_MS_MAX = 750
 """... and given up when it gives none: with the silence about one second, well inside an operation's deadline."""
-PING_ID = 0
-"""The request id of pings; those of requests start at 1."""
+UNHEARD_ID = 0
+"""The request id where the reply does not matter: pings, for which any byte is an answer. Those of requests start at 1."""
 
 T = TypeVar("T")
 OnNotification = Callable[["Connection", str, list[object]], None]
@@ -51,7 +51,7 @@ class Connection(Stream):
         self._ended = on_closed
         self._pending: dict[int, tuple[asyncio.Future[object], int]] = {}
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
-        self._last_id = PING_ID
+        self._last_id = UNHEARD_ID
         self._clogged = False
         self._heard = False
         self._quiet_since_ms = 0
@@ -77,6 +77,10 @@ class Connection(Stream):
         if len(pending) >= IN_FLIGHT_MAX:
             self.crowded = True
         return future
+
+    def tell(self, method: str, params: tuple[object, ...]) -> None:
+        """Send a request whose reply does not matter."""
+        self.send(pack((REQUEST, UNHEARD_ID, method, params)))
 
     def place(self, deadline_ms: int) -> "asyncio.Future[None]":
         """Resolves when a crowded connection takes another request, first come, first served."""
@@ -143,7 +147,7 @@ class Connection(Stream):
         elif not self._pinged_ms:
             if now_ms - self._quiet_since_ms >= SILENCE_MS_MAX:
                 self._pinged_ms = now_ms
-                self.send(pack((REQUEST, PING_ID, "ping", ())))
+                self.tell("ping", ())
         elif now_ms - self._pinged_ms >= PING_MS_MAX:
             self.abort(f"silent for {now_ms - self._quiet_since_ms} ms, a ping included")
 

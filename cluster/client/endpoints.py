@@ -24,6 +24,8 @@ class Endpoint:
     failures: int = 0
     """Attempts to connect that failed since the last one that worked."""
     retry_at_ms: int = 0
+    shunned_ms: int = 0
+    """Until then it is not asked what any node could answer."""
     problem: str = "not tried yet"
     """Why there is no connection, for people."""
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from quorate.cluster.client.background import Background
 from quorate.cluster.client.calls import Calls
+from quorate.cluster.client.connection import ConnectionLost, DeadlinePassed, NotSent
 from quorate.cluster.client.timing import Cancellable, sleep
 from quorate.cluster.client.writes import Writes
 from quorate.cluster.service import commands
@@ -67,11 +68,10 @@ class Lease:
     async def _keep_alive(self, deadline_ms: int) -> int:
         sent_ms = self._calls.timing.now_ms()
         try:
-            left = await self._calls.to_leader("keep_alive", (self._calls.group, self.id), deadline_ms)
+            left_ms = await renew(self._calls, self.id, deadline_ms)
         except LeaseNotFound:
             self._stop()
             raise
-        left_ms = left if type(left) is int else 0
         self._expires_ms = max(self._expires_ms, sent_ms + left_ms)
         return left_ms
 
@@ -98,6 +98,15 @@ class Lease:
             self._expiry.cancel()
         if self._keeper is not None and self._keeper is not asyncio.current_task():
             self._keeper.cancel()
+
+
+async def renew(calls: Calls, id: int, deadline_ms: int) -> int:
+    """One keep-alive, whoever leads; the time in ms that the lease lives from when it was sent. LeaseNotFound."""
+    try:
+        left_ms = await calls.to_leader("keep_alive", (calls.group, id), deadline_ms)
+    except (DeadlinePassed, ConnectionLost, NotSent):
+        raise calls.no_answer() from None
+    return left_ms if type(left_ms) is int else 0
 
 
 class LeaseRequest:

@@ -19,6 +19,10 @@ LATE_MS = 4 * SWEEP_MS
 """A sweep so late says that this process stood still: replies may lie in the socket, so read them first."""
 CONNECT_MS_MAX = 1000
 """A host that answers neither yes nor no to a connection is given up after this, and tried again later."""
+SHUN_MS = 1000
+"""A node that is cut off from the others is tried again so often with reads that any node can answer."""
+REOPEN_SWEEPS = 40
+"""After so many sweeps in use, about two seconds, lost connections are tried again: another node may be needed soon."""
 
 
 class Listener:
@@ -43,6 +47,7 @@ class Network:
         self._background = background
         self._sweep_timer: Cancellable | None = None
         self._sweep_due_ms = 0
+        self._sweep_count = 0
         self._turn = 0
         self.is_sweeping = False
         self.is_closed = False
@@ -53,14 +58,25 @@ class Network:
         return [endpoint.connection for endpoint in self.endpoints if endpoint.connection is not None]
 
     def any_connection(self) -> Connection | None:
-        """The next open connection, round robin."""
+        """An open connection to a node that has told who it is, round robin; one that is shunned only if all are."""
         count = len(self.endpoints)
+        now_ms = self._timing.now_ms()
+        spare: Connection | None = None
         for step in range(1, count + 1):
-            connection = self.endpoints[(self._turn + step) % count].connection
-            if connection is not None:
+            endpoint = self.endpoints[(self._turn + step) % count]
+            if endpoint.connection is None or not endpoint.name:
+                continue
+            if endpoint.shunned_ms <= now_ms:
                 self._turn = (self._turn + step) % count
-                return connection
-        return None
+                return endpoint.connection
+            spare = spare or endpoint.connection
+        return spare
+
+    def shun(self, connection: Connection) -> None:
+        """This node could not do what any node can: leave it alone for a while."""
+        for endpoint in self.endpoints:
+            if endpoint.connection is connection:
+                endpoint.shunned_ms = self._timing.now_ms() + SHUN_MS
 
     def named(self, name: str | None, address: str | None) -> Endpoint | None:
         """The node of that name, else the one at that address, added if it is new.
@@ -105,7 +121,7 @@ class Network:
         answering = [str(endpoint) for endpoint in self.endpoints if endpoint.connection is not None]
         silent = [f"{endpoint}: {endpoint.problem}" for endpoint in self.endpoints if endpoint.connection is None]
         count = len(self.endpoints)
-        text = f"{len(answering)} of {count} {'node answers' if len(answering) == 1 else 'nodes answer'}"
+        text = f"{len(answering)} of {count} {'node' if count == 1 else 'nodes'} {'answers' if len(answering) == 1 else 'answer'}"
         if answering:
             text += f" ({', '.join(answering)})"
         if silent:
@@ -119,6 +135,10 @@ class Network:
         if endpoint.connection is None and not endpoint.connecting and not self.is_closed and self._timing.now_ms() >= endpoint.retry_at_ms:
             endpoint.connecting = True
             self._background.start(self._connect(endpoint))
+
+    def open_all(self) -> None:
+        for endpoint in self.endpoints:
+            self.open(endpoint)
 
     async def _connect(self, endpoint: Endpoint) -> None:
         """One attempt, with a limit on its time."""
@@ -203,6 +223,9 @@ class Network:
             busy = listener(now_ms) or busy
         self.is_sweeping = busy
         if busy:
+            self._sweep_count += 1
+            if self._sweep_count % REOPEN_SWEEPS == 0:
+                self.open_all()
             self._arm(now_ms, SWEEP_MS)
 
     def close(self) -> None:

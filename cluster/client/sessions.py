@@ -92,4 +92,6 @@ class Sessions:
 
     def _late(self) -> QuorateError:
         # Definite: the caller's own write was never sent.
+        if self._calls.leader.connection is None:
+            return self._calls.leader.absent()
         return Unavailable(f"no session could be opened in time: {self._calls.network.describe()}")

@@ -81,6 +81,9 @@ class NodeIdentity:
     storage: str = ""
     protocol: int = 0
     engine: str = ""
+    version: str = ""
+    peer_address: str = ""
+    client_address: str = ""
 
 
 T = TypeVar("T", NodeIdentity, MemberStatus, GroupStatus, NodeStatus, SnapshotInfo)

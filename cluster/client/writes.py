@@ -112,10 +112,10 @@ class _Write:
         while True:
             connection: Connection | None = None
             try:
-                connection = await self.calls.leader.wait(self.deadline_ms)
                 if self.session is None:
                     self.session = await self.writes.session(self.deadline_ms)
                     self.sequence = self.session.begin()
+                connection = await self.calls.leader.wait(self.deadline_ms)
                 envelope = self.session.envelope(self.sequence, self.command)
                 reply = await self.calls.ask(connection, "propose", (self.calls.group, envelope), self.deadline_ms)
                 if type(reply) is bytes and reply and not reply[0]:
