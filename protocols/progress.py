@@ -74,6 +74,8 @@ class Peer:
     def become_replicate(self) -> None:
         self.state = REPLICATE
         self.next = self.match + 1
+        # A transfer that an acknowledgement made needless bounds nothing any more: the next may begin at once.
+        self.retry_at = 0
         self._clear()
 
     def become_snapshot(self, index: int, give_up_at: int) -> None:
