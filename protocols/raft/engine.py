@@ -113,7 +113,7 @@ class Raft:
         state = self.state
         state.now += elapsed
         # A turn that came late was our own stall, not the others' silence: it counts as one tick.
-        state.timer += 1
+        state.timer += min(1, elapsed)
         timed_out = self.elections.tick()
         self.reads.tick()
         self.handover.tick()

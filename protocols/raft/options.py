@@ -17,8 +17,9 @@ class RaftOptions:
     election_ticks: int = 100
     """A follower that heard no leader for this long, plus a random part of the same size, starts an election."""
     heartbeat_ticks: int = 10
-    lease_ticks: int = 25
-    """How long a leader may answer reads after a quorum heard it. Clocks may run apart by a tenth of it (see promise_ticks)."""
+    lease_ticks: int = 20
+    """Two heartbeats; after a crash of the leader nobody votes before it ran out, so it is most of the failover gap.
+    How long a leader may answer reads after a quorum heard it. Clocks may run apart by a tenth of it (see promise_ticks)."""
     failover_ticks_min: int = 1
     failover_ticks_max: int = 5
     """The random delay before an election when the connection to the leader broke, and between quick attempts."""

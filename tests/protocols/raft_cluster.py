@@ -4,7 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from quorate.protocols.core import Configuration, Effects, Entry, Kind, Member, Message, NodeId, Note, ReadReady, Refused, Snapshot, Transfer
+from quorate.protocols.core import (
+    Configuration,
+    Effects,
+    Entry,
+    Kind,
+    Member,
+    Message,
+    NodeId,
+    Note,
+    ReadReady,
+    Refused,
+    Snapshot,
+    Transfer,
+)
 from quorate.protocols.log import unpack
 from quorate.protocols.raft import HardState, Raft, RaftOptions
 from quorate.protocols.raft.messages import Append
@@ -12,6 +25,7 @@ from quorate.protocols.raft.roles import Follower, Leader
 
 TURNS_MAX = 10_000
 """A cluster that has not come to rest after so many turns never will."""
+NEVER = 1_000_000
 
 
 @dataclass
@@ -145,7 +159,7 @@ class Cluster:
     def settle(self) -> None:
         """Take and deliver until nothing moves."""
         for _ in range(TURNS_MAX):
-            moved = any([self.take(name) for name in list(self.cores)])
+            moved = sum(self.take(name) for name in list(self.cores)) > 0
             if not self.deliver() and not moved:
                 return
         raise AssertionError(f"no rest: {self.cores} {self.wire[:3]}")
@@ -160,10 +174,13 @@ class Cluster:
     # Shorthand
 
     def elect(self, name: NodeId) -> Raft:
-        """Make `name` the leader: its clock alone runs, then all run until a promise to an older leader is over."""
-        others = {(other, name) for other in self.cores if other != name}
-        others |= {(name, other) for other in self.cores if other != name}
-        for _ in range(1000):
+        """Make `name` the leader: the others forget the one before in time, and its election timer ends first."""
+        for other, core in self.cores.items():
+            if other != name and not isinstance(core.state.role, Leader):
+                core.elections.since, core.elections.timeout = core.state.timer, NEVER
+                for _ in range(self.options.election_ticks):
+                    core.tick()
+        for _ in range(3 * self.options.election_ticks):
             core = self.cores[name]
             if isinstance(core.state.role, Leader):
                 self.settle()
@@ -171,6 +188,24 @@ class Cluster:
             core.tick()
             self.settle()
         raise AssertionError(f"{name} was not elected: {self.cores}")
+
+    def stop_at(self, reached: Callable[[], bool], *, timer_of: NodeId) -> None:
+        """Let all clocks run, with one election timer only, and stop in the middle of a turn once `reached`."""
+        for name, core in self.cores.items():
+            if name != timer_of:
+                core.elections.timeout = NEVER
+        for _ in range(TURNS_MAX):
+            if not self.wire:
+                for core in self.cores.values():
+                    core.tick()
+            for name in list(self.cores):
+                self.take(name)
+                if reached():
+                    return
+            self.deliver()
+            if reached():
+                return
+        raise AssertionError(f"not reached: {self.cores}")
 
     def leader(self) -> NodeId:
         leaders = [name for name, core in self.cores.items() if isinstance(core.state.role, Leader)]
