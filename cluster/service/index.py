@@ -69,33 +69,36 @@ class KeyIndex:
 
     def ascending(self, start: bytes, end: bytes) -> Iterator[bytes]:
         """The keys of a range. The index must not change meanwhile."""
-        first, offset = self._find(start)
-        last, stop = self._find(end) if end else (len(self._chunks), 0)
-        if (last, stop) <= (first, offset):
-            return iter(())
+        first, offset, last, stop = self._bounds(start, end)
         if first == last:
-            return iter(self._chunks[first][offset:stop])
+            return iter(self._chunks[first][offset:stop] if offset < stop else ())
         tail: Iterable[bytes] = self._chunks[last][:stop] if stop else ()
         return chain(self._chunks[first][offset:], chain.from_iterable(islice(self._chunks, first + 1, last)), tail)
 
     def descending(self, start: bytes, end: bytes) -> Iterator[bytes]:
         """The same, the largest key first."""
-        first, offset = self._find(start)
-        last, stop = self._find(end) if end else (len(self._chunks), 0)
+        first, offset, last, stop = self._bounds(start, end)
         for at in range(min(last, len(self._chunks) - 1), first - 1, -1):
             chunk = self._chunks[at]
             yield from reversed(chunk[offset if at == first else 0 : stop if at == last else len(chunk)])
 
     def count(self, start: bytes, end: bytes) -> int:
         """How many keys a range has, without visiting them."""
-        first, offset = self._find(start)
-        last, stop = self._find(end) if end else (len(self._chunks), 0)
-        return max(0, sum(map(len, islice(self._chunks, first, last))) + stop - offset)
+        first, offset, last, stop = self._bounds(start, end)
+        return sum(map(len, islice(self._chunks, first, last))) + stop - offset
 
     def freeze(self) -> list[list[bytes]]:
         """The lists as they are now; they never change. Costs one pointer per list."""
         self._shared = bytearray(b"\1") * len(self._chunks)
         return self._chunks.copy()
+
+    def _bounds(self, start: bytes, end: bytes) -> tuple[int, int, int, int]:
+        """Where a range begins and where it ends, each as (list, position in it); the same if it is empty or upside down."""
+        first, offset = self._find(start)
+        if not end:
+            return first, offset, len(self._chunks), 0
+        last, stop = self._find(end) if start < end else (first, offset)
+        return first, offset, last, stop
 
     def _find(self, key: bytes) -> tuple[int, int]:
         """(list, position in it) of the first key that is not below `key`."""

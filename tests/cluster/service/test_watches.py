@@ -1,0 +1,433 @@
+"""Watches: ordered, each change once, resumable, bounded, and never a silent gap."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quorate.cluster.service import commands
+from quorate.cluster.service.commands import Operation, encode
+from quorate.cluster.service.keyvalue import KeyValue
+from quorate.cluster.service.limits import HISTORY_EVENTS_MAX, WATCH_BYTES_MAX, WATCH_EVENTS_MAX, WATCH_SCAN_MAX, WATCHERS_MAX
+from quorate.cluster.service.results import LimitReached, WatchBatch, WatchEvent, decode_batch
+from quorate.cluster.service.watches import Watcher, WatchHub
+from quorate.cluster.wire.errors import Compacted, QuorateError
+from tests.cluster.service import operations
+from tests.cluster.service.model import Model
+from tests.contracts.machine import entry, restore
+
+
+@dataclass
+class Client:
+    """A sink that takes `room` batches."""
+
+    room: int = 1_000_000
+    batches: list[WatchBatch] = field(default_factory=list)
+    error: QuorateError | None = None
+
+    def deliver(self, batch: bytes) -> bool:
+        assert self.error is None, "nothing follows the end"
+        assert self.room > 0, "a batch came although there was no room"
+        self.batches.append(decode_batch(batch))
+        self.room -= 1
+        return self.room > 0
+
+    def end(self, error: QuorateError) -> None:
+        self.error = error
+
+    @property
+    def events(self) -> list[WatchEvent]:
+        return [event for batch in self.batches for event in batch.events]
+
+    @property
+    def seen(self) -> list[tuple[int, bytes]]:
+        return [(event.revision, event.key) for event in self.events]
+
+
+class World:
+    def __init__(self) -> None:
+        self.machine = KeyValue()
+        self.hub = WatchHub(self.machine)
+        self.index = 0
+
+    def do(self, *done: Operation) -> None:
+        for operation in done:
+            self.index += 1
+            self.machine.apply(entry(self.index, encode(operation)))
+
+    def puts(self, count: int, key: bytes = b"k") -> None:
+        data = encode(commands.put(key, b"v"))
+        for _ in range(count):
+            self.index += 1
+            self.machine.apply(entry(self.index, data))
+
+    def watch(self, bounds: tuple[bytes, bytes] = (b"", b""), from_revision: int = 0, room: int = 1_000_000) -> tuple[Client, Watcher]:
+        client = Client(room)
+        return client, self.hub.watch(*bounds, from_revision, client, previous=True)
+
+    def settle(self) -> None:
+        while self.hub.advance():
+            pass
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_watch_from_now_sees_what_comes_and_nothing_before(world: World) -> None:
+    world.puts(3)
+    client, _ = world.watch()
+    world.do(commands.put(b"a", b"1"), commands.put(b"a", b"2"), commands.delete(b"a"))
+    world.settle()
+
+    assert client.seen == [(4, b"a"), (5, b"a"), (6, b"a")]
+    created, changed, deleted = client.events
+    assert created.current is not None
+    assert (created.current.value, created.previous) == (b"1", None)
+    assert changed.previous == created.current
+    assert (deleted.current, deleted.previous) == (None, changed.current)
+
+
+def test_a_watch_from_a_past_revision_begins_there_and_goes_on(world: World) -> None:
+    world.puts(10)
+    client, _ = world.watch(from_revision=4)
+    world.settle()
+    world.puts(2)
+    world.settle()
+
+    assert client.seen == [(revision, b"k") for revision in range(4, 13)]
+
+
+def test_a_watch_from_a_revision_to_come_waits_for_it(world: World) -> None:
+    """As after a failover, on a node that has applied less than the one before."""
+    world.puts(2)
+    client, _ = world.watch(from_revision=5)
+    for _ in range(5):
+        world.puts(1)
+        world.settle()
+
+    assert client.seen == [(5, b"k"), (6, b"k"), (7, b"k")]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (commands.single(b"a"), [b"a"]),
+        (commands.prefix(b"a"), [b"a", b"a\0", b"ab"]),
+        (commands.prefix(b"\xff"), [b"\xff", b"\xff\xff"]),
+        ((b"a\0", b"b"), [b"a\0", b"ab"]),
+        ((b"ab", b""), [b"ab", b"b", b"\xff", b"\xff\xff"]),
+        ((b"", b""), [b"a", b"a\0", b"ab", b"b", b"\xff", b"\xff\xff"]),
+        ((b"b", b"a"), []),
+    ],
+)
+def test_a_watch_sees_its_range_only(world: World, bounds: tuple[bytes, bytes], expected: list[bytes]) -> None:
+    live, _ = world.watch(bounds)
+    world.settle()
+    for key in (b"a", b"a\0", b"ab", b"b", b"\xff", b"\xff\xff"):
+        world.do(commands.put(key, b""))
+        world.settle()
+    late, _ = world.watch(bounds, from_revision=1)
+    world.settle()
+
+    assert [event.key for event in live.events] == expected
+    assert late.events == live.events
+
+
+def test_previous_values_come_only_if_asked_for(world: World) -> None:
+    client = Client()
+    world.hub.watch(b"", b"", 0, client)
+    world.puts(2)
+    world.settle()
+
+    assert [event.previous for event in client.events] == [None, None]
+
+
+def test_a_full_sink_gets_nothing_until_it_resumes_and_then_everything(world: World) -> None:
+    client, watcher = world.watch(room=1)
+    world.puts(1)
+    world.settle()
+    world.puts(5)
+    world.settle()
+    assert client.seen == [(1, b"k")]
+
+    client.room = 10
+    watcher.resume()
+    world.settle()
+    world.puts(1)
+    world.settle()
+    assert client.seen == [(revision, b"k") for revision in range(1, 8)]
+
+
+def test_a_slow_client_whose_history_is_gone_is_told_so(world: World) -> None:
+    client, watcher = world.watch(room=1)
+    world.puts(10)
+    world.settle()
+    world.puts(10)
+    world.do(commands.compact(15))
+    world.settle()
+    assert client.error is None, "it is not disturbed before it asks"
+
+    client.room = 1
+    watcher.resume()
+    world.settle()
+    assert isinstance(client.error, Compacted)
+    assert client.error.revision == 16
+    assert client.seen == [(revision, b"k") for revision in range(1, 11)]
+    assert len(world.hub) == 0
+
+
+def test_eviction_under_a_slow_client_is_an_error_not_a_gap(world: World) -> None:
+    client, watcher = world.watch(room=1)
+    world.puts(1)
+    world.settle()
+    world.puts(HISTORY_EVENTS_MAX + 2_000)
+    client.room = 1_000
+    watcher.resume()
+    world.settle()
+
+    assert isinstance(client.error, Compacted)
+    assert len(client.seen) == 1
+
+
+def test_a_watch_below_what_is_kept_is_refused_with_the_oldest_that_is(world: World) -> None:
+    world.puts(10)
+    world.do(commands.compact(6))
+    with pytest.raises(Compacted) as caught:
+        world.watch(from_revision=6)
+    client, _ = world.watch(from_revision=7)
+    world.settle()
+
+    assert caught.value.revision == 7
+    assert client.seen == [(revision, b"k") for revision in range(7, 11)]
+
+
+def test_a_watch_that_keeps_up_never_minds_compaction(world: World) -> None:
+    client, _ = world.watch()
+    other, _ = world.watch(commands.single(b"quiet"))
+    for _ in range(20):
+        world.puts(3)
+        world.settle()
+        world.do(commands.compact(world.machine.revision))
+        world.settle()
+    world.do(commands.put(b"quiet", b""))
+    world.settle()
+
+    assert [revision for revision, _ in client.seen] == list(range(1, 62))
+    assert other.seen == [(61, b"quiet")]
+
+
+def test_progress_tells_an_idle_watch_where_to_resume(world: World) -> None:
+    client, watcher = world.watch(commands.single(b"quiet"))
+    world.puts(10)
+    world.settle()
+    assert client.batches == []
+
+    watcher.progress()
+    world.settle()
+    assert client.batches == [WatchBatch(10, ())]
+
+
+def test_progress_of_a_watch_that_is_behind_comes_when_it_has_caught_up(world: World) -> None:
+    world.puts(3 * WATCH_SCAN_MAX)
+    client, watcher = world.watch(commands.single(b"quiet"), from_revision=1)
+    watcher.progress()
+
+    assert world.hub.advance()
+    assert client.batches == []
+    world.settle()
+    assert client.batches == [WatchBatch(3 * WATCH_SCAN_MAX, ())]
+
+
+def test_a_cancelled_watch_is_silent_and_forgotten(world: World) -> None:
+    client, watcher = world.watch()
+    blocked, other = world.watch(room=1)
+    world.puts(1)
+    world.settle()
+    for one in (watcher, other):
+        one.cancel()
+        one.cancel()
+        one.resume()
+        one.progress()
+    world.puts(1)
+    world.settle()
+
+    assert len(world.hub) == 0
+    assert client.seen == blocked.seen == [(1, b"k")]
+    assert client.error is None
+
+
+def test_one_step_reads_a_bounded_part_of_history(world: World) -> None:
+    world.puts(3 * WATCH_SCAN_MAX)
+    client, _ = world.watch(commands.single(b"k"), from_revision=1)
+    world.hub.advance()
+    assert len(client.events) <= WATCH_SCAN_MAX + WATCH_EVENTS_MAX
+
+    world.settle()
+    assert [revision for revision, _ in client.seen] == list(range(1, 3 * WATCH_SCAN_MAX + 1))
+
+
+def test_watches_that_are_behind_take_turns(world: World) -> None:
+    world.puts(3 * WATCH_SCAN_MAX)
+    clients = [world.watch(commands.single(b"k"), from_revision=1)[0] for _ in range(3)]
+    for _ in range(60):
+        world.hub.advance()
+
+    counts = [len(client.events) for client in clients]
+    assert max(counts) - min(counts) <= WATCH_SCAN_MAX
+
+
+def test_a_revision_larger_than_a_batch_is_split_and_can_be_resumed_within(world: World) -> None:
+    """The events of a revision stand in one order everywhere: who saw n of them asks for that revision and skips n."""
+    for number in range(3_500):
+        world.do(commands.put(b"%04d" % number, b""))
+    client, watcher = world.watch(room=2)
+    world.settle()
+    world.do(commands.delete_range(b"", b""), commands.put(b"after", b""))
+    world.settle()
+    assert [len(batch.events) for batch in client.batches] == [WATCH_EVENTS_MAX, WATCH_EVENTS_MAX]
+    assert [batch.revision for batch in client.batches] == [3_500, 3_500]
+
+    again, _ = world.watch(from_revision=3_501)
+    client.room = 100
+    watcher.resume()
+    world.settle()
+    assert client.seen == [*((3_501, b"%04d" % number) for number in range(3_500)), (3_502, b"after")]
+    assert again.seen[2 * WATCH_EVENTS_MAX :] == client.seen[2 * WATCH_EVENTS_MAX :]
+    assert client.batches[-1].revision == 3_502
+
+
+def test_batches_are_bounded_in_bytes(world: World) -> None:
+    client, _ = world.watch()
+    for _ in range(30):
+        world.do(commands.put(b"k", bytes(100_000)))
+    world.settle()
+
+    assert len(client.events) == 30
+    for batch in client.batches:
+        sizes = sum(len(item.value) for event in batch.events for item in (event.current, event.previous) if item)
+        assert sizes <= WATCH_BYTES_MAX
+
+
+def test_watches_survive_a_snapshot_put_in_place_of_the_state(world: World) -> None:
+    """1 two watches keep up; 2 a snapshot from a node further on is installed; 3 what it keeps of history closes the gap."""
+    near, _ = world.watch()
+    world.puts(5)
+    world.settle()
+    ahead = World()
+    ahead.puts(12)
+    restore(world.machine, list(ahead.machine.freeze()()))
+    world.index = ahead.index
+    world.settle()
+    world.puts(1)
+    world.settle()
+
+    assert near.seen == [(revision, b"k") for revision in range(1, 14)]
+
+
+def test_a_snapshot_that_keeps_too_little_history_ends_the_watch(world: World) -> None:
+    client, _ = world.watch()
+    world.puts(5)
+    world.settle()
+    ahead = World()
+    ahead.puts(12)
+    ahead.do(commands.compact(10))
+    restore(world.machine, list(ahead.machine.freeze()()))
+    world.settle()
+
+    assert isinstance(client.error, Compacted)
+    assert len(client.seen) == 5
+
+
+def test_watchers_are_bounded(world: World) -> None:
+    client = Client()
+    watchers = [world.hub.watch(b"k", b"k\0", 0, client) for _ in range(WATCHERS_MAX)]
+    with pytest.raises(LimitReached):
+        world.watch()
+    watchers[0].cancel()
+
+    assert world.watch()
+
+
+def test_without_watchers_nothing_is_read(world: World) -> None:
+    world.puts(10)
+
+    assert world.hub.advance() is False
+    client, _ = world.watch()
+    world.puts(1)
+    world.settle()
+    assert client.seen == [(11, b"k")]
+
+
+@dataclass
+class Tried:
+    """A watch under test, and what it must have seen."""
+
+    bounds: tuple[bytes, bytes]
+    first: int
+    client: Client
+    watcher: Watcher
+    last: int = -1
+    """The revision at which it was cancelled."""
+
+
+watching = st.tuples(st.just("watch"), st.sampled_from(operations.RANGES), st.integers(0, 30), st.integers(1, 3))
+resuming = st.tuples(st.just("resume"), st.integers(0, 5), st.integers(1, 3))
+advancing = st.just(("advance",))
+moving = st.just(("move",))
+acts = st.lists(
+    st.one_of(operations.writes, operations.writes, watching, resuming, advancing, advancing, moving, operations.compactions), max_size=60
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(acts)
+def test_every_watch_sees_what_a_naive_store_saw(run: list[tuple[object, ...]]) -> None:
+    """Whatever the order of writes, compactions, full sinks and snapshots: a watch has seen exactly the changes of its range
+    from its first revision on, in order, or it has ended with Compacted after exactly those up to some revision."""
+    world, model = World(), Model()
+    tried: list[Tried] = []
+    for act in run:
+        match act:
+            case ("watch", (bytes() as start, bytes() as end), int() as first, int() as room):
+                client = Client(room)
+                if 0 < first <= model.compacted:
+                    with pytest.raises(Compacted):
+                        world.hub.watch(start, end, first, client, previous=True)
+                    continue
+                watcher = world.hub.watch(start, end, first, client, previous=True)
+                tried.append(Tried((start, end), first or model.revision + 1, client, watcher))
+            case ("resume", int() as which, int() as room) if tried:
+                one = tried[which % len(tried)]
+                one.client.room = max(one.client.room, room)
+                one.watcher.resume()
+            case ("advance",):
+                world.hub.advance()
+            case ("move",):
+                restore(world.machine, list(world.machine.freeze()()))
+            case (int(), *_):
+                world.do(act)
+                model.outcome(act, world.index)
+    for one in tried:
+        one.client.room = 1_000_000
+        one.watcher.resume()
+    world.settle()
+
+    for one in tried:
+        expected = [
+            event
+            for revision in range(one.first, model.revision + 1)
+            for event in sorted(model.events(revision))
+            if one.bounds[0] <= event.key and (not one.bounds[1] or event.key < one.bounds[1])
+        ]
+        events = sorted(one.client.events)
+        assert [event.revision for event in one.client.events] == [event.revision for event in events]
+        if one.client.error is None:
+            assert events == expected
+        else:
+            assert isinstance(one.client.error, Compacted)
+            assert events == expected[: len(events)]
+            missed = expected[len(events) :]
+            assert not missed or one.watcher.cursor + 1 <= model.compacted
