@@ -76,9 +76,5 @@ class Quorate(Cluster):
         """Each member's term: it grows with each election."""
         return [samples(self.metrics(number), ("quorate_term",)) for number in range(MEMBERS)]
 
-    def snapshot_indexes(self) -> list[float]:
-        """The index of each member's newest snapshot: it grows with each one taken."""
-        return [samples(self.metrics(number), ("quorate_snapshot_index",)) for number in range(MEMBERS)]
-
     def fsync_counts(self) -> list[float]:
         return [samples(self.metrics(number), (SYNC_COUNTER,)) for number in range(MEMBERS)]

@@ -66,10 +66,9 @@ class Report:
                 self._costs(results, op, title)
         if results.systems("failover"):
             self._failovers(results)
-        for op, title in (("state", "State"), ("soak", "Soak"), ("verify", "Read back")):
+        for op, title in (("state", "State"), ("soak", "Soak: full load for long"), ("verify", "Read back: every acknowledged write")):
             for row in results.rows(op=op):
-                facts = ", ".join(f"{name} {value}" for name, value in row.items() if name not in ("system", "op"))
-                self._console.print(f"[bold]{title}[/bold]: {facts}", highlight=False)
+                self._facts(title, row)
         self._targets(results)
 
     def _table(self, title: str, *columns: str) -> Table:
@@ -129,6 +128,15 @@ class Report:
         for system in results.systems("failover"):
             gaps = results.values("gap_ms", results.rows(op="failover", system=system))
             table.add_row(system, spread(gaps, 0), str(len(gaps)))
+        self._console.print(table)
+
+    def _facts(self, title: str, row: Row) -> None:
+        """A row whose fields explain themselves."""
+        table = self._table(title, "what", "measured")
+        for name, value in row.items():
+            if name not in ("system", "op"):
+                shown = " / ".join(f"{role} {figure:,}" for role, figure in value.items()) if isinstance(value, dict) else value
+                table.add_row(name.replace("_", " "), f"{shown:,}" if isinstance(shown, int | float) else str(shown))
         self._console.print(table)
 
     def _targets(self, results: Results) -> None:

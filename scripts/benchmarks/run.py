@@ -129,7 +129,7 @@ class Run:
             system = self._start_quorate()
             assert isinstance(system.cluster, Quorate)
             if name == "state":
-                self.emit(measure_state(system, system.cluster, options.state_keys, options.pace, progress))
+                self.emit(measure_state(system, system.cluster, options.state_keys, progress))
             else:
                 self.emit(soak(system, system.cluster, options.soak_s, options.pace, progress))
 

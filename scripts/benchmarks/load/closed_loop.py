@@ -62,6 +62,11 @@ class Cell:
         await asyncio.sleep(self.measured_s)
         self.end()
 
+    def longest_ms(self, start: float, end: float) -> float:
+        """Of the requests that were under way at any time between the two."""
+        took = (ended - begun for begun, ended in self.spans if begun <= end and ended >= start)
+        return round(max(took, default=0.0) * 1000, 1)
+
     def report(self) -> None:
         took = sorted(end - begin for begin, end in self.spans if self._start <= end <= self._end)
         row: dict[str, object] = {"errors": self.errors, "ops_per_s": len(took) / (self._end - self._start)}

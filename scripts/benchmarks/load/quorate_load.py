@@ -5,6 +5,7 @@ With "spread", linearizable reads go to all nodes in turn instead of the leader.
 Requests, one a line on standard input, are those of closed_loop and
   failover WRITERS KILL_AT_S SECONDS TIMELINE    prints @kill and a JSON row; the times (us) of successful writes go to TIMELINE
   grow KEYS                                      write so many small keys
+  snapshot IN_FLIGHT                             have each node take a snapshot under load; the longest request beside that of quiet time
   verify                                         read every written key back and judge it by the ledger
 Every value is unique, so that what is read back tells which write it was.
 """
@@ -32,6 +33,9 @@ SMALL_VALUE = b"x" * 16
 PROBE_EVERY_S = 0.01
 PAUSE_ON_ERROR_S = 0.01
 LOST_SHOWN = 5
+SNAPSHOT_WITHIN_S = 120.0
+QUIET_S = 5.0
+SETTLE_S = 1.0
 
 
 class Writer:
@@ -163,6 +167,34 @@ class Load:
             await asyncio.gather(*(grow_some(client) for _ in range(GROWERS)))
         answer(raw_bytes=count * (len(b"small-%08d" % 0) + len(SMALL_VALUE)))
 
+    async def snapshot(self, in_flight: int) -> None:
+        """Half of the loops write, half read. First without a snapshot, then while each node takes one, the leader's last."""
+        cell = Cell(0.0, 0.0)
+        writers = [self._writer(walk()) for _ in range(in_flight // 2)]
+        async with connect(self._endpoints) as client, connect(self._endpoints, timeout=SNAPSHOT_WITHIN_S) as asker:
+            get = client.get
+            loops = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
+            loops += [asyncio.create_task(loop(cell, lambda number: get(KEYS[number]), itertools.cycle(walk()))) for _ in writers]
+            await asyncio.sleep(SETTLE_S)
+            quiet = (perf_counter(), perf_counter() + QUIET_S)
+            await asyncio.sleep(QUIET_S)
+            leader = (await asker.status()).node
+            taken = {}
+            for name in sorted([member.name for member in await asker.members()], key=lambda name: name == leader):
+                begun = perf_counter()
+                await asker.snapshot(name)
+                taken["leader" if name == leader else name] = (begun, perf_counter())
+                await asyncio.sleep(SETTLE_S)
+            cell.stopped = True
+            await asyncio.gather(*loops)
+        self._settle(writers)
+        answer(
+            errors=cell.errors,
+            longest_quiet_ms=cell.longest_ms(*quiet),
+            longest_during_snapshot_ms={name: cell.longest_ms(*span) for name, span in taken.items()},
+            snapshot_s={name: round(end - begun, 2) for name, (begun, end) in taken.items()},
+        )
+
     async def verify(self) -> None:
         numbers = iter(self._ledger.keys)
         lost: list[str] = []
@@ -200,6 +232,8 @@ def main() -> None:
                 answer(errors=load.errors)
             case ["grow", count]:
                 uvloop.run(load.grow(int(count)))
+            case ["snapshot", in_flight]:
+                uvloop.run(load.snapshot(int(in_flight)))
             case ["verify"]:
                 uvloop.run(load.verify())
             case _:
