@@ -203,7 +203,7 @@ class Journal:
         while not self._background.empty():
             job = self._background.get()
             if job is not None:
-                job()
+                self._do(job)
                 busy = True
         return busy
 
@@ -231,10 +231,13 @@ class Journal:
             job = self._background.get()
             if job is None:
                 return
-            try:
-                job()
-            except Exception:  # a spare or a rewriting that did not work out: counted, and asked for again with the next segment
-                self.counters.background_failed_count += 1
+            self._do(job)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:  # a spare or a rewriting that did not work out: counted, and asked for again with the next segment
+            self.counters.background_failed_count += 1
 
     def _on_synced(self, answers: Answers) -> None:
         for name, (serial, synced) in answers.items():

@@ -5,6 +5,7 @@ Storage contract says; a recovered state must be the model's after some prefix o
 """
 
 from dataclasses import dataclass, field
+from errno import EIO
 from pathlib import Path
 from random import Random
 
@@ -81,17 +82,26 @@ def run(world: JournalWorld, models: dict[str, Model], rng: Random) -> None:
     world.settle()
 
 
-def life(directory: Path, seed: int, crash_at: int | None, faults: Faults | None = None, *, tear: bool = True) -> int:
-    """One run up to the crash, then recovery; asserts what must hold. Returns the steps it took."""
+def life(
+    directory: Path, seed: int, crash_at: int | None, faults: Faults | None = None, *, tear: bool = True, fail_at: int | None = None
+) -> int:
+    """One run up to the crash, or with a disk that fails from a step on; then recovery; asserts what must hold.
+    Returns the steps it took."""
     files = FaultyFiles(RealFiles(), faults, sync_below=False)
+
+    def fail(step: str) -> None:
+        if files.step_count == fail_at:
+            files.faults = Faults(fail_sync=EIO) if seed % 2 else Faults(fail_write=EIO)
+
+    files.trace = fail
     models = {name: Model() for name in GROUPS}
     files.crash_at = crash_at
     world: JournalWorld | None = None
     try:
         world = JournalWorld(str(directory), files)
         run(world, models, Random(seed))
-    except Crash:
-        pass
+    except (Crash, OSError) as end:
+        assert isinstance(end, Crash) or world is None, "only opening the log may say so with an exception"
     steps = files.step_count
     files.crash(Random(seed * 1000 + steps) if tear else None)
     again = JournalWorld(str(directory), files)
@@ -129,6 +139,12 @@ def test_the_workload_reaches_every_part_of_the_log(tmp_path: Path) -> None:
 def test_a_crash_at_any_step_loses_nothing_that_was_told_durable(tmp_path: Path, step_count: int, tear: bool) -> None:
     for crash_at in range(step_count):
         life(tmp_path / f"{crash_at}", 7, crash_at, tear=tear)
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_disk_that_fails_from_any_step_on_loses_nothing_that_was_told_durable(tmp_path: Path, step_count: int, seed: int) -> None:
+    for fail_at in range(step_count):
+        life(tmp_path / f"{fail_at}", seed, None, fail_at=fail_at)
 
 
 def test_without_fdatasync_the_same_crashes_lose_acknowledged_writes(tmp_path: Path, step_count: int) -> None:

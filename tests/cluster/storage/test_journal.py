@@ -95,16 +95,36 @@ def test_a_barrier_behind_a_sync_is_told_with_it_and_not_with_the_next(tmp_path:
 
 def test_segments_that_nobody_needs_are_recycled_and_the_log_stays_small(tmp_path: Path) -> None:
     world = JournalWorld(str(tmp_path))
-    for index in range(1, 200):
-        mark = snapshot(index - 1) if index > 1 else None
-        world.storage("g").write(batch(index, entry(index, 1, b"x" * 500), snapshot=mark), nobody)
-        world.settle()
+    fill(world, 1, 200)
     names = sorted(path.name for path in Path(world.directory).iterdir())
     world.crash()
 
     assert world.journal.recovery.oldest > 20
     assert len(names) <= 4, names
-    assert [(199, 1)] == indexes(world.storage("g").load())
+    assert [(199, 1)] == indexes(world.storage("busy").load())
+
+
+def fill(world: JournalWorld, first: int, last: int) -> None:
+    """A busy group writes entries first to last - 1, about seven to a segment, and takes a snapshot of each."""
+    for index in range(first, last):
+        mark = snapshot(index - 1) if index > 1 else None
+        world.storage("busy").write(batch(index, entry(index, 1, b"x" * 500), snapshot=mark), nobody)
+        world.settle()
+
+
+def test_a_group_that_left_only_a_mark_or_a_truncation_keeps_them(tmp_path: Path) -> None:
+    """The truncation stands in a later segment than what it cut, and there are no entries beside it."""
+    world = JournalWorld(str(tmp_path))
+    world.storage("marked").write(batch(1, snapshot=snapshot(9)), nobody)
+    world.storage("cut").write(batch(1, *[entry(index) for index in range(1, 10)]), nobody)
+    fill(world, 1, 10)
+    world.storage("cut").write(batch(2, truncate=6), nobody)
+    fill(world, 10, 120)
+    world.crash()
+
+    assert world.journal.recovery.oldest > 10
+    assert snapshot(9) == world.storage("marked").load().snapshot
+    assert [(index, 1) for index in range(1, 7)] == indexes(world.storage("cut").load())
 
 
 def test_an_idle_group_does_not_hold_old_segments(tmp_path: Path) -> None:
@@ -113,10 +133,7 @@ def test_an_idle_group_does_not_hold_old_segments(tmp_path: Path) -> None:
     world.storage("idle").write(batch(1, *[entry(index) for index in range(1, 10)], promise=Promised(3, "n2")), nobody)
     world.storage("idle").write(batch(2, entry(7, 5), truncate=6, snapshot=snapshot(4)), nobody)
     world.storage("voted").write(batch(1, promise=Promised(9, None)), nobody)
-    for index in range(1, 200):
-        mark = snapshot(index - 1) if index > 1 else None
-        world.storage("busy").write(batch(index, entry(index, 1, b"x" * 500), snapshot=mark), nobody)
-        world.settle()
+    fill(world, 1, 200)
     rewritten = world.journal.counters.rewritten_count
     world.crash()
     idle, voted = world.storage("idle").load(), world.storage("voted").load()
