@@ -20,7 +20,7 @@ from quorate.cluster.cli.output import Column, Json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from quorate.cluster.client.status import GroupStatus, NodeStatus
+    from quorate.cluster.client.status import GroupStatus, MemberStatus, NodeStatus
     from quorate.cluster.local.directory import ClusterRecord
 
 GROUP = "default"
@@ -89,6 +89,26 @@ class View:
     def commit(self) -> int:
         return max((node.group.commit for node in self.nodes if node.group), default=0)
 
+    @property
+    def members(self) -> "dict[str, MemberStatus]":
+        """As the leader has them; none while nobody leads."""
+        leader = self.leader
+        return {member.name: member for member in leader.group.members} if leader and leader.group else {}
+
+    def role(self, node: NodeView) -> str:
+        """A node that the leader does not count says `learner` of itself: what the leader says is what it is."""
+        members = self.members
+        if node.said is None or not members:
+            return node.role
+        if node.name not in members:
+            return "no member"
+        return "other disk" if self.lost_disk(node) else node.role
+
+    def lost_disk(self, node: NodeView) -> bool:
+        """It runs with another disk than the cluster knows: it must not vote."""
+        member = self.members.get(node.name)
+        return bool(node.said and member and member.storage and node.said.storage and member.storage != node.said.storage)
+
 
 def look(endpoints: Sequence[str]) -> View:
     """Ask the nodes at these addresses, and the members that they name."""
@@ -151,8 +171,9 @@ def rows(view: View) -> tuple[list[list[str]], list[str]]:
         if node.said and group:
             lag = max(0, view.commit - group.applied)
             numbers = [*map(str, (group.term, group.commit, group.applied, lag, group.keys)), output.duration(node.said.uptime_ms)]
-        cells.append([node.name, node.role, *numbers, node.client])
-        styles.append(STYLES.get(node.role, TROUBLE_STYLE))
+        role = view.role(node)
+        cells.append([node.name, role, *numbers, node.client])
+        styles.append(STYLES.get(role, TROUBLE_STYLE))
     return cells, styles
 
 
@@ -162,21 +183,21 @@ def sentence(view: View) -> str:
     total = len(view.nodes)
     if leader is None or leader.group is None:
         return f"No leader: {view.answering} of {total} {_nodes(view.answering)}. {_remedy(view)}"
-    members = leader.group.members
-    voters = [member.name for member in members if member.voter]
-    answering = {node.name for node in view.nodes if node.said is not None}
+    members = view.members
+    voters = [member.name for member in members.values() if member.voter]
+    lost = [node.name for node in view.nodes if view.lost_disk(node)]
+    answering = {node.name for node in view.nodes if node.said is not None and node.name not in lost}
     alive = sum(name in answering for name in voters)
     spare = alive - (len(voters) // 2 + 1)
     says = f"{leader.name} leads; {alive} of {len(voters)} voters answer"
-    if learners := [member.name for member in members if not member.voter]:
+    if learners := [member.name for member in members.values() if not member.voter]:
         says += f", learners: {', '.join(learners)}"
-    outside = [node.name for node in view.nodes if members and node.name not in {member.name for member in members}]
     says += f"; {_spare_words(spare)}." if spare >= 0 else "; too few to commit anything."
-    if outside:
-        says += f" Not members: {', '.join(outside)} (`quorate member add`)."
-    if alive < len(voters):
-        says += f" {_remedy(view)}"
-    return says
+    if lost:
+        says += f" {lost[0]} came back with another disk: `quorate member replace {lost[0]}`."
+    if outside := [node.name for node in view.nodes if members and node.name not in members and node.said]:
+        says += f" No member: {', '.join(outside)} (`quorate member add`)."
+    return f"{says} {_remedy(view)}" if any(node.said is None for node in view.nodes) else says
 
 
 def _spare_words(spare: int) -> str:
@@ -196,7 +217,7 @@ def _remedy(view: View) -> str:
         return f"Start with `quorate start {' '.join(down)}`."
     if view.is_local and paused:
         return f"Let it go on with `quorate kill {paused[0]} --signal CONT`."
-    if view.is_local:
+    if view.is_local and view.answering < len(view.nodes):
         return "`quorate logs` shows what they say."
     silent = [f"{node.name} {node.client}" if node.name != "?" else node.client for node in view.nodes if node.said is None]
     if silent:

@@ -122,7 +122,8 @@ def _start(cluster: "LocalCluster") -> None:
 def _next_steps(path: Path, cluster: "LocalCluster", context: typer.Context) -> str:
     default = surroundings.Surroundings(environment=surroundings.of(context).environment).directory(None)
     where = "" if path == default else f" --data {_short(path)}"
-    return f"Try: quorate put greeting hello{where}   From anywhere: export QUORATE_ENDPOINTS={cluster.endpoints}"
+    elsewhere = f"From elsewhere on this machine: export QUORATE_ENDPOINTS={cluster.endpoints}"
+    return f"Try, in another terminal: quorate put greeting hello{where}\n{elsewhere}"
 
 
 def _short(path: Path) -> str:

@@ -56,6 +56,8 @@ class LocalCluster:
         self._directory = directory
         self._attached = attached
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._wanted: set[str] = set()
+        """Started here, and neither stopped nor killed here: if one of these does not run, something went wrong."""
         self._command: Callable[[Path], list[str]] = lambda config: node_command(config, attached=attached)
 
     @classmethod
@@ -183,6 +185,7 @@ class LocalCluster:
                 node.pid, node.started = child.pid, identity.started if identity else ""
                 node.started_at = datetime.now(UTC).isoformat(timespec="seconds")
                 self._children[name] = child
+                self._wanted.add(name)
                 started.append(name)
         return tuple(started)
 
@@ -200,6 +203,7 @@ class LocalCluster:
     def stop(self, *names: str, timeout_s: float = STOP_S) -> None:
         """SIGTERM and wait; a paused node is resumed for it; what has not ended by then is killed."""
         chosen = self._chosen(names)
+        self._wanted.difference_update(chosen)
         for name in chosen:
             identity = self._node(name).identity
             send(identity, signal.SIGTERM)
@@ -214,6 +218,7 @@ class LocalCluster:
     def kill(self, *names: str) -> None:
         """kill -9, and wait until the process is gone."""
         chosen = self._chosen(names)
+        self._wanted.difference_update(chosen)
         for name in chosen:
             send(self._node(name).identity, signal.SIGKILL)
         deadline = time.monotonic() + KILL_S
@@ -317,16 +322,23 @@ class LocalCluster:
         return found
 
     def wait_ready(self, *names: str, timeout_s: float = READY_S) -> None:
-        """Until every named node (by default, every one that runs) knows a leader and has caught up."""
-        chosen = names or tuple(name for name in self.names if self.is_running(name))
+        """Until every named node (by default, every one that runs or was started here) knows a leader and has caught up."""
+        chosen = names or tuple(name for name in self.names if name in self._wanted or self.is_running(name))
         for name in chosen:
-            self._wait(lambda name=name: self._is_ready(name), f"{name} is not ready", (name,), timeout_s)  # type: ignore[misc]
+            self._wait(lambda name=name: self._is_ready(name), "is not ready", (name,), timeout_s)  # type: ignore[misc]
 
     def _is_ready(self, name: str) -> bool:
         try:
             return self.status(name).ready
         except QuorateError:
             return False
+
+    def _unready_words(self, name: str) -> str:
+        """Why it is not, as far as it can be known."""
+        try:
+            return self.status(name).ready_detail or "it became so just now"
+        except QuorateError as error:
+            return f"{error.message}; {self._log_words(name)}"
 
     def _wait(self, condition: Callable[[], bool], what: str, names: tuple[str, ...], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -336,7 +348,9 @@ class LocalCluster:
                 if code is not None and len(names) == 1:
                     raise LocalError(f"{name} ended with {_exit_words(code)}; {self._log_words(name)}")
             if time.monotonic() >= deadline:
-                raise LocalError(f"{what} after {timeout_s:g} s; " + "; ".join(map(self._log_words, names)))
+                if len(names) == 1:
+                    raise LocalError(f"{names[0]} {what} after {timeout_s:g} s: {self._unready_words(names[0])}")
+                raise LocalError(f"{what} after {timeout_s:g} s: " + "; ".join(f"{name}: {self._unready_words(name)}" for name in names))
             time.sleep(POLL_S)
 
     def _log_words(self, name: str) -> str:

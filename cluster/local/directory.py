@@ -274,9 +274,14 @@ def toml(settings: Settings, section: str = "") -> str:
     """Nested settings as TOML: plain values first, then the sections."""
     lines = [f"[{section}]"] if section else []
     # json's strings, booleans and numbers are TOML's too.
-    lines += [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
+    lines += [f"{_toml_name(name)} = {json.dumps(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
     text = "\n".join(lines) + "\n"
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            text += "\n" + toml(value, f"{section}.{json.dumps(name)}" if section else json.dumps(name))
+            text += "\n" + toml(value, f"{section}.{_toml_name(name)}" if section else _toml_name(name))
     return text
+
+
+def _toml_name(name: str) -> str:
+    """Bare where TOML allows it, as a person would write it."""
+    return name if name and all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name) else json.dumps(name)

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+THREADS, STARTED = 17, 19
+"""Fields of /proc/PID/stat, counted from 0 behind the command's name (man 5 proc: num_threads, starttime)."""
 ENVIRONMENT_PREFIX = "QUORATE_"
 POLL_S = 0.01
 """Between two looks at a process that is ending: short against the time a stop takes, long against the look."""
@@ -39,9 +41,10 @@ def identity_of(pid: int) -> Identity | None:
         return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
     # The command's name stands in parentheses and may itself hold spaces and parentheses: count from the last one.
     fields = text.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    # The first thread may be dead while others, which hold sockets and locks, are still ending.
+    if fields[0] in "ZX" and int(fields[THREADS]) <= 1:
         return None
-    return Identity(pid, f"{_boot_id()}/{fields[19]}")
+    return Identity(pid, f"{_boot_id()}/{fields[STARTED]}")
 
 
 def _boot_id() -> str:
@@ -82,10 +85,9 @@ def send(identity: Identity | None, number: signal.Signals) -> bool:
 
 def wait_gone(identity: Identity, child: "subprocess.Popen[bytes] | None", deadline: float) -> bool:
     """True once the process has ended (and is reaped, if it is our child); False at the deadline of time.monotonic()."""
+    ours = child if child is not None and child.pid == identity.pid else None
     while True:
-        if child is not None:
-            child.poll()
-        if not is_running(identity):
+        if (ours.poll() is not None) if ours is not None else not is_running(identity):
             return True
         if time.monotonic() >= deadline:
             return False
