@@ -1,0 +1,341 @@
+"""The `quorate` command as a person types it: real processes, a real cluster, real output and exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from quorate.cluster.local import LocalCluster, NoLocalCluster
+from quorate.cluster.local.process import identity_of
+
+pytestmark = pytest.mark.process
+
+COMMAND = [sys.executable, "-m", "quorate.cluster.cli.main"]
+RUN_S = 60.0
+WAIT_S = 30.0
+POLL_S = 0.05
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Terminal:
+    """A person in front of one local cluster."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("QUORATE_")}
+        self.environment["QUORATE_LOCAL"] = str(directory)
+
+    def __call__(self, *words: str, typed: bytes = b"") -> Ran:
+        done = subprocess.run([*COMMAND, *words], input=typed, capture_output=True, env=self.environment, timeout=RUN_S, check=False)
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def json(self, *words: str) -> object:
+        ran = self(*words, "--json")
+        assert 0 == ran.code, ran
+        return json.loads(ran.out)
+
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
+
+    def clean_up(self) -> None:
+        try:
+            LocalCluster.open(self.directory).kill()
+        except NoLocalCluster:
+            return
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """Three nodes that all tests which only use a cluster share; each leaves them all running."""
+    terminal = Terminal(tmp_path_factory.mktemp("shared") / "cluster")
+    try:
+        up = terminal("up", "--detach")
+        assert 0 == up.code, up
+        yield terminal
+    finally:
+        terminal.clean_up()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Terminal]:
+    """A directory without a cluster."""
+    terminal = Terminal(tmp_path / "cluster")
+    try:
+        yield terminal
+    finally:
+        terminal.clean_up()
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(POLL_S)
+
+
+def read_until(process: "subprocess.Popen[str]", words: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if words in line:
+            return seen
+    raise AssertionError(f"{words!r} did not come; it said {seen!r}")
+
+
+def pids(terminal: Terminal) -> list[int]:
+    return [node.pid for node in LocalCluster.open(terminal.directory).record.nodes.values()]
+
+
+def test_up_shows_the_cluster_and_status_agrees(shared: Terminal) -> None:
+    status = shared("status")
+
+    assert 0 == status.code
+    assert ["n1", "n2", "n3"] == [line.split()[0] for line in status.out.splitlines()[1:4]]
+    assert "3 of 3 voters answer; 1 more may fail." in status.out
+    up_again = shared("up", "--detach")
+    assert (0, True) == (up_again.code, "All 3 nodes run already." in up_again.out)
+
+
+def test_keys_by_hand(shared: Terminal) -> None:
+    put = shared("put", "keys/a", "one")
+
+    assert (0, True) == (put.code, put.out.startswith("revision "))
+    assert (0, "one\n", "") == shared("get", "keys/a")
+    assert (1, "", "no key 'keys/none'\n") == shared("get", "keys/none")
+    assert 0 == shared("put", "keys/b", typed=b"from a pipe").code
+    assert (0, "keys/a\tone\nkeys/b\tfrom a pipe\n", "") == shared("range", "keys/")
+    assert 0 == shared("cas", "keys/a", "one", "two").code
+    assert 1 == shared("cas", "keys/a", "one", "three").code
+    assert (0, "two\n", "") == shared("get", "keys/a", "--consistency", "leader")
+    assert (0, True) == ((ran := shared("del", "--prefix", "keys/")).code, ran.out.startswith("deleted 2, "))
+    assert 1 == shared("range", "keys/").code
+
+
+def test_a_transaction_from_standard_input(shared: Terminal) -> None:
+    text = b"if absent txn/lock\nthen\n  put txn/lock me\nelse\n  get txn/lock\n"
+
+    assert 0 == shared("txn", typed=text).code
+    second = shared("txn", typed=text)
+
+    assert (1, True) == (second.code, "get txn/lock: me" in second.out)
+
+
+def test_a_watch_sees_what_was_and_what_comes(shared: Terminal) -> None:
+    revision = int(shared("put", "watched/a", "1").out.split()[1])
+    watching = shared.begin("watch", "watched/", "--prefix", "--from-revision", str(revision), "--count", "3", "--json")
+    read_until(watching, '"watched/a"')
+
+    shared("put", "watched/b", "2")
+    shared("del", "watched/a")
+    out, _ = watching.communicate(timeout=RUN_S)
+
+    assert 0 == watching.returncode
+    assert [("put", "watched/b"), ("delete", "watched/a")] == [
+        (event["change"], event["key"]) for event in map(json.loads, out.splitlines())
+    ]
+
+
+def test_ctrl_c_ends_a_watch_without_an_error(shared: Terminal) -> None:
+    watching = shared.begin("watch")
+    assert watching.stderr is not None and watching.stderr.readline().startswith("watching every key from revision ")
+
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=RUN_S)
+
+    assert (0, "", "") == (watching.returncode, out, err)
+
+
+def test_a_lease_takes_its_keys_with_it(shared: Terminal) -> None:
+    lease = shared("lease", "grant", "60").out.strip()
+    shared("put", "leased", "x", "--lease", lease)
+
+    assert [lease, "60", "s", "leased"] == shared("lease", "list", "--keys").out.splitlines()[1].split()
+    assert 0 == shared("lease", "keep-alive", lease, "--once").code
+    assert 0 == shared("lease", "revoke", lease).code
+    assert 1 == shared("get", "leased").code
+    assert 1 == shared("lease", "revoke", lease).code
+
+
+def test_members_the_leader_and_a_hand_over(shared: Terminal) -> None:
+    members = shared.json("member", "list")
+    assert isinstance(members, list)
+    assert ["n1", "n2", "n3"] == [member["name"] for member in members if member["voter"]]
+    before = shared.json("leader")
+    assert isinstance(before, dict)
+    other = next(member["name"] for member in members if member["name"] != before["leader"])
+
+    moved = shared("leader", "transfer", other)
+
+    assert (0, True) == (moved.code, moved.out.startswith(f"{other} leads now"))
+    after = shared.json("leader")
+    assert isinstance(after, dict)
+    assert other == after["leader"] and after["term"] > before["term"]
+
+
+def test_a_snapshot_by_hand(shared: Terminal) -> None:
+    shared("put", "snapped", "x")
+
+    taken = shared.json("snapshot", "n2")
+
+    assert isinstance(taken, dict)
+    assert taken["index"] > 0 and taken["size"] > 0
+
+
+def test_a_small_bench(shared: Terminal) -> None:
+    figures = shared.json("bench", "mixed", "--ops", "200", "--in-flight", "8")
+
+    assert isinstance(figures, dict)
+    assert 200 == figures["operations"] and not figures["errors"]
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+
+
+def test_a_killed_node_is_shown_as_down_and_the_others_serve(shared: Terminal) -> None:
+    shared("put", "survives", "yes")
+
+    assert 0 == shared("kill", "leader").code
+
+    assert (0, "yes\n", "") == shared("get", "survives")
+    status = shared("status")
+    assert 0 == status.code
+    [down] = [line.split()[0] for line in status.out.splitlines() if line.split()[1:2] == ["down"]]
+    assert f"2 of 3 voters answer; none may fail. Start with `quorate start {down}`." in status.out
+    again = shared("start", down)
+    assert (0, f"Started {down}.\n") == (again.code, again.out)
+
+
+def test_without_a_majority_the_error_says_what_to_start(shared: Terminal) -> None:
+    shared("kill", "n1", "n2")
+    try:
+        ran = shared("put", "k", "v", "--timeout", "1")
+        status = shared("status")
+    finally:
+        assert 0 == shared("start").code
+
+    assert 3 == ran.code
+    assert "start the others with `quorate start n1 n2`" in ran.err
+    assert 3 == status.code
+    assert "No leader: 1 of 3 node answers." in status.out
+    assert 0 == shared("put", "k", "v", "--timeout", "20").code
+
+
+def test_a_paused_node_is_shown_as_such(shared: Terminal) -> None:
+    leader = shared.json("leader")
+    assert isinstance(leader, dict)
+    other = next(name for name in ("n1", "n2", "n3") if name != leader["leader"])
+
+    shared("kill", other, "--signal", "STOP")
+    try:
+        status = shared("status")
+    finally:
+        assert 0 == shared("kill", other, "--signal", "CONT").code
+
+    assert [other, "paused"] in [line.split()[:2] for line in status.out.splitlines()]
+
+
+def test_logs_are_readable_and_json_on_request(shared: Terminal) -> None:
+    text = shared("logs", "n1", "--lines", "1000")
+    assert (0, True) == (text.code, "listening" in text.out)
+    assert all(line.split()[1] == "n1" for line in text.out.splitlines())
+    assert "event" in json.loads(shared("logs", "n1", "--lines", "1", "--json").out)
+
+
+def test_endpoints_stand_above_the_local_cluster(shared: Terminal) -> None:
+    shared("put", "reached", "yes")
+    endpoints = LocalCluster.open(shared.directory).endpoints
+
+    named = Terminal(shared.directory.with_name("nothing"))
+
+    assert 3 == named("get", "reached").code
+    assert (0, "yes\n", "") == named("get", "reached", "--endpoints", endpoints)
+    assert (0, "yes\n", "") == named("--endpoints", endpoints, "get", "reached")
+    named.environment["QUORATE_ENDPOINTS"] = endpoints.split(",")[1]
+    assert (0, "yes\n", "") == named("get", "reached")
+    status = named("status")
+    assert (0, True) == (status.code, "3 of 3 voters answer" in status.out)
+
+
+def test_data_survives_down_and_up(own: Terminal) -> None:
+    assert 0 == own("up", "--detach", "--nodes", "1", "--set", "timing.lease_ms=150").code
+    own("put", "kept", "yes")
+
+    down = own("down")
+
+    assert (0, "Stopped n1.\n") == (down.code, down.out)
+    assert 3 == own("status").code
+    assert "start it with `quorate up`" in own("get", "kept").err
+    wrong = own("up", "--nodes", "3")
+    assert (2, True) == (wrong.code, "has 1 nodes, not 3" in wrong.err)
+    assert 0 == own("up", "--detach").code
+    assert (0, "yes\n", "") == own("get", "kept")
+    assert 2 == own("down", "--wipe").code, "not without --yes where nobody can be asked"
+    assert 0 == own("down", "--wipe", "--yes").code
+    assert not own.directory.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_up_in_the_foreground_stops_its_nodes_at_a_signal(own: Terminal, number: signal.Signals) -> None:
+    up = own.begin("up", "--nodes", "1")
+    read_until(up, "export QUORATE_ENDPOINTS")
+    [pid] = pids(own)
+
+    up.send_signal(number)
+    out, err = up.communicate(timeout=RUN_S)
+
+    assert (0, "") == (up.returncode, err)
+    assert "Stopped. The data stays" in out
+    assert identity_of(pid) is None
+
+
+def test_nodes_of_a_foreground_up_do_not_outlive_its_kill_9(own: Terminal) -> None:
+    up = own.begin("up", "--nodes", "1")
+    read_until(up, "export QUORATE_ENDPOINTS")
+    [pid] = pids(own)
+
+    up.kill()
+    up.communicate()
+
+    wait_until(lambda: identity_of(pid) is None, "the node runs on")
+
+
+def test_one_directory_has_one_up_and_down_ends_it(own: Terminal) -> None:
+    up = own.begin("up", "--nodes", "1")
+    read_until(up, "export QUORATE_ENDPOINTS")
+
+    second = own("up")
+    down = own("down")
+
+    assert (5, True) == (second.code, f"another `quorate up` (pid {up.pid})" in second.err)
+    assert 0 == down.code
+    assert 0 == up.wait(RUN_S)
+    up.communicate()
+
+
+def test_a_mistyped_setting_is_refused_before_anything_starts(own: Terminal) -> None:
+    ran = own("up", "--set", "timing.leese_ms=200")
+
+    assert 2 == ran.code
+    assert "timing.leese_ms: no such setting; accepted: " in ran.err
+    assert not own.directory.exists()
+
+
+def test_a_node_with_a_wrong_configuration_says_so(own: Terminal, tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('cluster = "c"\nnode = "n1"\ncolour = "red"\n')
+
+    ran = own("node", "--config", str(config))
+
+    assert (2, "") == (ran.code, ran.out)
+    assert "colour: no such setting" in ran.err and "Traceback" not in ran.err
