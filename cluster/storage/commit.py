@@ -57,7 +57,7 @@ class Counters:
     sync_ns_sum: int = 0
     roll_count: int = 0
     roll_stall_count: int = 0
-    """Segments that had to be made on the spot, because no spare was ready."""
+    """Segments that had to be made on the spot, because no spare was ready: the batch waits, and syncs into it cost more."""
     rewritten_count: int = 0
     released_count: int = 0
     background_failed_count: int = 0
@@ -120,6 +120,7 @@ class GroupCommit:
         self._failed = failed
         self._background = background
         self._rewrite = rewrite
+        self._prepared_for = 0
 
     def run(self) -> None:
         while self.step(block=True):
@@ -193,6 +194,9 @@ class GroupCommit:
             counters.roll_count += 1
             counters.roll_stall_count += not spare_count
             self._rolled()
+        if self.wal.is_half_full and self._prepared_for != self.wal.segment:
+            self._prepared_for = self.wal.segment
+            self._background(self._prepare)
 
     def _note(self, written: list[Write]) -> None:
         segment = self.wal.segment
@@ -202,8 +206,7 @@ class GroupCommit:
         self._counters.merged_count += max(0, len(written) - 1)
 
     def _rolled(self) -> None:
-        """A new segment began: have the next one made, and see that the log does not grow for an idle group's sake."""
-        self._background(self._prepare)
+        """A new segment began: see that the log does not grow for an idle group's sake."""
         keep_from = self.wal.segment - self._segments_max + 1
         for holding in self.holdings.blockers(self.wal.segment, keep_from):
             entries = holding.oldest_entries

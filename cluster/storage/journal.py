@@ -142,7 +142,6 @@ class Journal:
         )
         self._threads: list[Thread] = []
         if options.threads:
-            self._background.put(segments.prepare)
             self._start(self._commit.run, "log")
             self._start(self._run_background, "log-background")
 

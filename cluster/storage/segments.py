@@ -32,6 +32,8 @@ CHECKSUM = Struct("<I")
 HEADER_BYTES = 64
 
 PREFIX, SPARE_PREFIX, SUFFIX = "segment-", "spare-", ".wal"
+# A segment made on the spot, before it has its name; of no use after a crash.
+NEXT_PREFIX = "next-"
 
 
 class SegmentHeader(NamedTuple):
@@ -85,6 +87,8 @@ class Segments:
                 numbers.append(int(stem[len(PREFIX) :]))
             elif stem.startswith(SPARE_PREFIX):
                 self._adopt(os.path.join(self.directory, name))
+            elif stem.startswith(NEXT_PREFIX):
+                self.files.remove(os.path.join(self.directory, name))
         return sorted(numbers)
 
     @property
@@ -97,7 +101,11 @@ class Segments:
     def activate(self, header: SegmentHeader, needed: int) -> File:
         """The segment of this header, durable with its name, with room for `needed` bytes beside the header."""
         size = max(self.segment_bytes if header.number > 1 else min(FIRST_SEGMENT_BYTES, self.segment_bytes), needed + HEADER_BYTES)
-        path = self._spares.pop(0) if self._spares and size <= self.segment_bytes and header.number > 1 else self._make(size)
+        if self._spares and size <= self.segment_bytes and header.number > 1:
+            path = self._spares.pop(0)
+        else:
+            # Nobody may wait for tens of megabytes of zeros: a segment made on the spot is allocated only, and its syncs cost more.
+            path = self._make(f"{NEXT_PREFIX}{header.number:010d}{SUFFIX}", size, zeros=header.number == 1)
         file = self.files.open(path)
         file.write_synced((header.encode(),), 0)
         file.path = self.path(header.number)
@@ -108,13 +116,13 @@ class Segments:
     def prepare(self) -> None:
         """Make a spare ahead of need, unless there is one. Slow; never on the log's own thread."""
         if not self._spares:
-            self._spares.append(self._make(self.segment_bytes))
+            self._spares.append(self._make(self._spare_name(), self.segment_bytes, zeros=True))
 
     def recycle(self, number: int) -> None:
         """Nobody needs this segment: make it a spare or remove it. In order, each durable: a gap would look like damage."""
         path = self.path(number)
         if len(self._spares) < SPARES_MAX and self._fits(path):
-            spare = self._spare_path()
+            spare = os.path.join(self.directory, self._spare_name())
             self.files.rename(path, spare)
             self.files.sync_directory(self.directory)
             self._spares.append(spare)
@@ -122,15 +130,14 @@ class Segments:
             self.files.remove(path)
             self.files.sync_directory(self.directory)
 
-    def _make(self, size: int) -> str:
-        path = self._spare_path()
+    def _make(self, name: str, size: int, *, zeros: bool) -> str:
+        path = os.path.join(self.directory, name)
         file = self.files.create(path)
         try:
             self.files.sync_directory(self.directory)
             file.allocate(size)  # a full disk shows here, before anything is acknowledged on the strength of this segment
-            zeros = bytes(min(ZERO_BYTES, size))
-            for offset in range(0, size, ZERO_BYTES):
-                file.write_synced((zeros[: min(ZERO_BYTES, size - offset)],), offset)
+            for offset in range(0, size if zeros else 0, ZERO_BYTES):
+                file.write_synced((bytes(min(ZERO_BYTES, size - offset)),), offset)
             file.sync()
         except OSError:
             self._discard(path)
@@ -146,12 +153,13 @@ class Segments:
         except OSError:
             return
 
-    def _spare_path(self) -> str:
+    def _spare_name(self) -> str:
+        """A name that no file has. Not for the log's own thread, which could meet the other one on the same name."""
         while True:
             self._spare_count += 1
-            path = os.path.join(self.directory, f"{SPARE_PREFIX}{self._spare_count:04d}{SUFFIX}")
-            if not self.files.exists(path):
-                return path
+            name = f"{SPARE_PREFIX}{self._spare_count:04d}{SUFFIX}"
+            if not self.files.exists(os.path.join(self.directory, name)):
+                return name
 
     def _adopt(self, path: str) -> None:
         """A spare left by the last run; a half-made one is removed."""

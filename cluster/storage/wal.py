@@ -64,6 +64,11 @@ class Wal:
         return LogPosition(self._salt, self.segment, self._offset, self.sequence, self.checksum)
 
     @property
+    def is_half_full(self) -> bool:
+        """Whether it is time to think of the next segment."""
+        return self._offset * 2 > self._file_size
+
+    @property
     def path(self) -> str:
         return self._file.path
 
