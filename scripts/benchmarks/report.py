@@ -72,7 +72,7 @@ class Report:
         self._targets(results)
 
     def _table(self, title: str, *columns: str) -> Table:
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+        table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
         for number, column in enumerate(columns):
             table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
         return table
@@ -132,7 +132,8 @@ class Report:
 
     def _facts(self, title: str, row: Row) -> None:
         """A row whose fields explain themselves."""
-        table = self._table(title, "what", "measured")
+        self._console.print(f"[bold]{title}[/bold]", highlight=False)
+        table = self._table("", "what", "measured")
         for name, value in row.items():
             if name not in ("system", "op"):
                 shown = " / ".join(f"{role} {figure:,}" for role, figure in value.items()) if isinstance(value, dict) else value

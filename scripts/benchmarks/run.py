@@ -1,13 +1,16 @@
 """One run: start what is asked for, measure it in interleaved rounds, read everything back, print, clean up."""
 
 import atexit
+import itertools
 import json
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -37,6 +40,8 @@ class Run:
         self._clusters: list[Cluster] = []
         self._systems: list[System] = []
         self.rows: list[Row] = []
+        self.broken: list[str] = []
+        """Peers that a measurement failed on."""
 
     def emit(self, row: Row) -> None:
         self.rows.append(row)
@@ -89,15 +94,29 @@ class Run:
             for op, in_flight in cells if round_ < options.rounds else []:
                 for system in systems:
                     progress(f"round {round_ + 1}: {op} at {in_flight} in flight, {system.name}")
-                    self.emit(cell(system, op, in_flight, options.pace) | {"round": round_} | self._facts(system, op))
+                    self._take(system, self._facts(system, op, round_), partial(cell, system, op, in_flight, options.pace))
             for system in systems if round_ < trials else []:
                 if system.fails_over:
                     progress(f"failover {round_ + 1}, {system.name}")
-                    self.emit(failover(system, options.pace, round_) | {"round": round_})
+                    self._take(system, {"round": round_}, partial(failover, system, options.pace, round_))
 
-    def _facts(self, system: System, op: str) -> Row:
+    def _take(self, system: System, facts: Row, measure: Callable[[], Row]) -> None:
+        """One measurement. A peer that breaks is left out from then on; Quorate ends the run."""
+        if system.name in self.broken:
+            return
+        try:
+            self.emit(measure() | facts)
+        except (BenchError, OSError) as error:
+            if system.name == "quorate":
+                raise
+            self.broken.append(system.name)
+            progress(f"{system.name} is left out from now on: {error}")
+            _show_logs(self._data, f"client-{system.name}.log", f"{system.cluster.data.name}/log")
+
+    def _facts(self, system: System, op: str, round_: int) -> Row:
         """What else a row must say to be compared with others."""
-        return {"spread_reads": self._options.spread_reads} if system.name == "quorate" and op == "read" else {}
+        spread: Row = {"spread_reads": self._options.spread_reads} if system.name == "quorate" and op == "read" else {}
+        return {"round": round_} | spread
 
     def verify(self) -> bool:
         """Read back every key that Quorate acknowledged a write of."""
@@ -169,7 +188,7 @@ def main(options: Options) -> int:
     try:
         where = machine.describe(folder)
         report.header(where)
-        run.emit({"op": "environment", **where})
+        run.emit({"system": "machine", "op": "environment", **where})
         if options.ops:
             for note in run.start():
                 report.note(note)
@@ -180,7 +199,7 @@ def main(options: Options) -> int:
     except (BenchError, OSError) as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         if isinstance(error, BenchError):
-            _show_logs(folder)
+            _show_logs(folder, "*/*/log", "*/client-*.log")
         return 1
     finally:
         if run.rows[1:]:
@@ -188,12 +207,12 @@ def main(options: Options) -> int:
         if json_lines is not None:
             json_lines.close()
         run.end()
-    return 0 if intact else 1
+    return 0 if intact and not run.broken else 1
 
 
-def _show_logs(folder: Path) -> None:
-    """The last lines of every log: the folder is about to be removed."""
-    for log in sorted((*folder.glob("*/log"), *folder.glob("*/*/log"), *folder.glob("*/client-*.log"))):
+def _show_logs(folder: Path, *patterns: str) -> None:
+    """The last lines of logs: the folder will be removed."""
+    for log in sorted(itertools.chain.from_iterable(folder.glob(pattern) for pattern in patterns)):
         lines = log.read_text(errors="replace").splitlines()[-5:]
         if lines:
             print(f"--- {log.relative_to(folder)}", *lines, sep="\n", file=sys.stderr)

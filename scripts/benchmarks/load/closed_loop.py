@@ -47,6 +47,11 @@ class Cell:
         self._start = 0.0
         self._end = 0.0
 
+    def failed(self, error: Exception) -> None:
+        if not self.errors:
+            print(f"first error: {error!r}", file=sys.stderr, flush=True)
+        self.errors += 1
+
     def start(self) -> None:
         print("@start", flush=True)
         self._start = perf_counter()
@@ -85,9 +90,7 @@ async def loop(cell: Cell, request: Request, numbers: Iterator[int]) -> None:
         try:
             await request(number)
         except Exception as error:  # whatever a client raises is an error of the cell
-            if not cell.errors:
-                print(f"first error: {error!r}", file=sys.stderr, flush=True)
-            cell.errors += 1
+            cell.failed(error)
             await asyncio.sleep(0.01)
         else:
             note((begin, perf_counter()))

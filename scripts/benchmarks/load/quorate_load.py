@@ -20,7 +20,7 @@ from random import randrange
 from time import perf_counter
 
 import uvloop
-from closed_loop import KEY_COUNT, VALUE, Cell, answer, key, loop, walk
+from closed_loop import KEY_COUNT, VALUE, Cell, answer, key, walk
 from ledger import REFUSED, UNCERTAIN, Ledger, Write
 
 from quorate import Client, QuorateError, connect
@@ -51,21 +51,18 @@ class Writer:
         return self._head + number.to_bytes(NUMBER_BYTES, "big")
 
     async def run(self, cell: Cell, client: Client) -> None:
-        put, head, begun, ended, span = client.put, self._head, self._begun.append, self._ended.append, cell.spans.append
+        put, head, begun, ended = client.put, self._head, self._begun.append, self._ended.append
         for number, chosen in enumerate(itertools.cycle(self._walk)):
             if cell.stopped:
                 return
-            begin = perf_counter()
-            begun(begin)
+            begun(perf_counter())
             try:
                 await put(KEYS[chosen], head + number.to_bytes(NUMBER_BYTES, "big"))
             except QuorateError as error:
                 self.failed(cell, error)
                 await asyncio.sleep(PAUSE_ON_ERROR_S)
             else:
-                end = perf_counter()
-                ended(end)
-                span((begin, end))
+                ended(perf_counter())
 
     async def probe(self, cell: Cell, client: Client) -> None:
         """The only write of a writer used once."""
@@ -76,17 +73,36 @@ class Writer:
             self.failed(cell, error)
         else:
             self._ended.append(perf_counter())
-            cell.spans.append((self._begun[-1], self._ended[-1]))
 
     def failed(self, cell: Cell, error: QuorateError) -> None:
         self._ended.append(REFUSED if error.definite else UNCERTAIN)
-        if not cell.errors:
-            print(f"first error: {error!r}", file=sys.stderr, flush=True)
-        cell.errors += 1
+        cell.failed(error)
+
+    def spans(self) -> Iterator[tuple[float, float]]:
+        """Of the writes that were acknowledged."""
+        return (span for span in zip(self._begun, self._ended, strict=True) if REFUSED < span[1] < UNCERTAIN)
 
     def writes(self) -> Iterator[Write]:
         for number, (begun, ended) in enumerate(zip(self._begun, self._ended, strict=True)):
             yield Write(self._walk[number % len(self._walk)], self.value(number), begun, ended)
+
+
+async def read_on(cell: Cell, client: Client) -> None:
+    """One loop of linearizable reads."""
+    get, begun, ended = client.get, [], []
+    for chosen in itertools.cycle([KEYS[number] for number in walk()]):
+        if cell.stopped:
+            break
+        begin = perf_counter()
+        try:
+            await get(chosen)
+        except QuorateError as error:
+            cell.failed(error)
+            await asyncio.sleep(PAUSE_ON_ERROR_S)
+        else:
+            begun.append(begin)
+            ended.append(perf_counter())
+    cell.spans.extend(zip(begun, ended, strict=True))
 
 
 class Load:
@@ -103,7 +119,9 @@ class Load:
     def _writer(self, keys: list[int]) -> Writer:
         return Writer(b"writer-%d" % next(self._names), keys)
 
-    def _settle(self, writers: list[Writer]) -> None:
+    def _settle(self, cell: Cell, writers: list[Writer]) -> None:
+        """All writers have ended: take their writes into the ledger and their times into the cell."""
+        cell.spans.extend(itertools.chain.from_iterable(writer.spans() for writer in writers))
         self._ledger.settle(itertools.chain.from_iterable(writer.writes() for writer in writers))
 
     async def write(self, in_flight: int, warm_s: float, measured_s: float) -> None:
@@ -113,14 +131,13 @@ class Load:
             loops = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
             await cell.run()
             await asyncio.gather(*loops)
-        self._settle(writers)
+        self._settle(cell, writers)
         cell.report()
 
     async def read(self, in_flight: int, warm_s: float, measured_s: float) -> None:
         cell = Cell(warm_s, measured_s)
         async with connect(self._endpoints, spread_reads=self._spread_reads) as client:
-            get = client.get
-            loops = [asyncio.create_task(loop(cell, lambda number: get(KEYS[number]), itertools.cycle(walk()))) for _ in range(in_flight)]
+            loops = [asyncio.create_task(read_on(cell, client)) for _ in range(in_flight)]
             await cell.run()
             await asyncio.gather(*loops)
         cell.report()
@@ -152,7 +169,7 @@ class Load:
                 await asyncio.sleep(PROBE_EVERY_S)
             cell.stopped = True
             await asyncio.gather(*tasks)
-        self._settle(writers)
+        self._settle(cell, writers)
         self.errors = cell.errors
         return "".join(f"{round((end + offset) * 1e6)}\n" for _, end in cell.spans)
 
@@ -172,9 +189,8 @@ class Load:
         cell = Cell(0.0, 0.0)
         writers = [self._writer(walk()) for _ in range(in_flight // 2)]
         async with connect(self._endpoints) as client, connect(self._endpoints, timeout=SNAPSHOT_WITHIN_S) as asker:
-            get = client.get
             loops = [asyncio.create_task(writer.run(cell, client)) for writer in writers]
-            loops += [asyncio.create_task(loop(cell, lambda number: get(KEYS[number]), itertools.cycle(walk()))) for _ in writers]
+            loops += [asyncio.create_task(read_on(cell, client)) for _ in writers]
             await asyncio.sleep(SETTLE_S)
             quiet = (perf_counter(), perf_counter() + QUIET_S)
             await asyncio.sleep(QUIET_S)
@@ -187,7 +203,7 @@ class Load:
                 await asyncio.sleep(SETTLE_S)
             cell.stopped = True
             await asyncio.gather(*loops)
-        self._settle(writers)
+        self._settle(cell, writers)
         answer(
             errors=cell.errors,
             longest_quiet_ms=cell.longest_ms(*quiet),
