@@ -126,26 +126,25 @@ class Raft:
 
     def receive(self, sender: NodeId, message: Message) -> None:
         match message:
+            case Append() | Appended() | Heartbeat() | HeartbeatReply() | Commit() | Rejected() | VoteReply() | TimeoutNow():
+                if message.term == self.state.term or self._is_of_our_term(sender, message.term, message):
+                    self._act(sender, message)
+            case ReadIndex():
+                self.reads.on_read_index(sender, message)
+            case ReadIndexReply():
+                self.reads.on_read_index_reply(message)
+            case Vote():
+                ignored = message.term > self.state.term and self.elections.ignores(message)
+                if not ignored and self._is_of_our_term(sender, message.term, message):
+                    self._act(sender, message)
             case PreVote():
                 if self.elections.on_pre_vote(sender, message):
                     self._yield()
-                return
-            case PreVoteReply() if message.asked == self.state.term and isinstance(self.state.role, PreCandidate):
-                self._on_pre_vote_reply(self.state.role, sender, message)
-                return
-            case ReadIndex():
-                self.reads.on_read_index(sender, message)
-                return
-            case ReadIndexReply():
-                self.reads.on_read_index_reply(message)
-                return
-            case Vote() if message.term > self.state.term and self.elections.ignores(message):
-                return
-            case Append() | Heartbeat() | Commit() | Vote() | VoteReply() | Appended() | Rejected() | HeartbeatReply() | TimeoutNow():
-                if self._is_of_our_term(sender, message.term, message):
-                    self._act(sender, message)
             case PreVoteReply():
-                self._is_of_our_term(sender, message.term, message)
+                if message.asked == self.state.term and isinstance(self.state.role, PreCandidate):
+                    self._on_pre_vote_reply(self.state.role, sender, message)
+                else:
+                    self._is_of_our_term(sender, message.term, message)
             case _:
                 self.state.note("message_unknown", sender=sender, type=type(message).__name__)
 
@@ -236,7 +235,10 @@ class Raft:
         self.reads.add(token, lease=lease)
 
     def reconfigure(self, change: Change, token: Token) -> None:
-        self.membership.reconfigure(change, token)
+        if self.handover.running is not None:
+            self.state.refuse(token, Reason.CHANGE_IN_FLIGHT, None, f"handing over to {self.handover.running.to}")
+        else:
+            self.membership.reconfigure(change, token)
 
     def transfer(self, to: NodeId, token: Token) -> None:
         self.handover.begin(to, token)

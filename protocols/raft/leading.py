@@ -53,17 +53,17 @@ class Leading:
         if peer is None:
             return
         self._heard(me, peer, message.round)
-        stale = message.previous_index <= peer.match or message.previous_index >= peer.next
-        if peer.state == PROBE:
-            stale = message.previous_index != peer.next - 1
-        if stale or peer.state == SNAPSHOT:
+        previous = message.previous_index
+        late = previous != peer.next - 1 if peer.state == PROBE else previous >= peer.next
+        # One that denies what it acknowledged lost its disk, or speaks from the past: only a heartbeat's answer probes it again.
+        if late or previous <= peer.match or peer.state == SNAPSHOT:
             return
         meeting = message.conflict_index
         if message.conflict_term:
-            last = self.state.log.last_of_term(message.conflict_term, message.previous_index - 1)
+            last = self.state.log.last_of_term(message.conflict_term, previous - 1)
             if last is not None:
                 meeting = last + 1
-        peer.become_probe(max(peer.match + 1, min(meeting, message.previous_index)))
+        peer.become_probe(max(peer.match + 1, min(meeting, previous)))
 
     def on_heartbeat_reply(self, me: Leader, sender: NodeId, message: HeartbeatReply) -> None:
         peer = me.peers.get(sender)

@@ -3,7 +3,7 @@
 Everything that arrived in a turn shares one batch in the log and one append per follower; its entries are packed once.
 """
 
-from quorate.protocols.core import Effects, Entry
+from quorate.protocols.core import Effects
 from quorate.protocols.log import pack
 from quorate.protocols.raft.following import Following
 from quorate.protocols.raft.handover import Handover
@@ -39,17 +39,19 @@ class Turn:
         removed = self.settle()
         if removed:
             self._hand_on(me)
+        elif self.handover.running is not None:
+            self.handover.advance(me)
         else:
             self.membership.promote_caught_up(me)
-            self.handover.advance(me)
         self.reads.serve(me)
-        batch = state.log.unwritten()
-        packed = pack(batch)
-        if me.batch_bytes:
-            me.batches.append((state.log.last, me.batch_bytes))
-            me.batch_bytes = 0
-        leading.replicate(me, batch, packed)
-        state.out.entries, state.out.packed = batch, packed
+        out, log = state.out, state.log
+        if log.last > log.written:
+            out.entries = log.unwritten()
+            out.packed = pack(out.entries)
+            if me.batch_bytes:
+                me.batches.append((log.last, me.batch_bytes))
+                me.batch_bytes = 0
+        leading.replicate(me, out.entries, out.packed)
         return removed
 
     def follow(self) -> None:
@@ -59,9 +61,11 @@ class Turn:
             self.following.flush(state.role)
             self.reads.ask()
         self.settle()
-        batch: list[Entry] = state.log.unwritten()
-        packed = self.following.packed()
-        state.out.entries, state.out.packed = batch, pack(batch) if packed is None else packed
+        log = state.log
+        if log.last > log.written:
+            state.out.entries = log.unwritten()
+            packed = self.following.packed()
+            state.out.packed = pack(state.out.entries) if packed is None else packed
 
     def _hand_on(self, me: Leader) -> None:
         """Our removal is committed: let the best of the voters take over without waiting for a timeout (3.10, 4.2.2)."""

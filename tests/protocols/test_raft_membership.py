@@ -383,3 +383,13 @@ def test_answers_of_a_removed_member_are_not_counted() -> None:
 
     assert isinstance(role, Leader)
     assert ["n2", "n3"] == sorted(role.peers)
+
+
+def test_no_change_is_made_during_a_hand_over() -> None:
+    """It would put the target's log behind again."""
+    cluster = led("n1", "n2", "n3")
+    cluster.isolate("n3")
+    cluster.cores["n1"].transfer("n3", cluster.token())
+    change(cluster, "n1", AddLearner(N4))
+
+    assert [Reason.CHANGE_IN_FLIGHT] == reasons(cluster, "n1")

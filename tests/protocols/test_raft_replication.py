@@ -466,3 +466,18 @@ def test_all_crash_and_everything_acknowledged_is_there_again() -> None:
     assert 2 == cluster.cores[leader].state.term
     for name in cluster.cores:
         assert [b"0", b"1", b"2", b"3", b"4"] == cluster.commands(name)
+
+
+def test_a_follower_that_denies_what_it_acknowledged_is_asked_again_at_the_pace_of_heartbeats_only() -> None:
+    """A wiped disk under the old name: no endless exchange at the speed of the network."""
+    cluster = led("n1", "n2", "n3")
+    cluster.put("n1", b"x")
+    cluster.crash("n2")
+    del cluster.disks["n2"]
+    cluster.cores["n1"].unreachable("n2")
+    cluster.start("n2")
+    cluster.sent.clear()
+    cluster.tick(100)
+
+    assert 1 <= len(appends(cluster, "n1", "n2")) <= 11
+    assert 0 == cluster.cores["n2"].state.log.last
