@@ -81,10 +81,7 @@ class History:
         assert revision >= self.compacted, (revision, self.compacted)
         at = max(0, bisect_right(self._firsts, revision) - 1)
         for segment in islice(self._segments, at, None):
-            if segment and segment[0][0] > revision:
-                yield from segment
-            elif segment and segment[-1][0] > revision:
-                yield from islice(segment, bisect_right(segment, revision, key=_revision), None)
+            yield from islice(segment, bisect_right(segment, revision, key=_revision), None)
 
     def previous(self, key: bytes, revision: int) -> tuple[bool, bytes | None]:
         """(changed after `revision`, the record the key had then). A scan, at most of the whole history."""

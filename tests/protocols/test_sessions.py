@@ -338,6 +338,7 @@ def test_a_duplicate_is_still_recognised_after_a_snapshot(world: World) -> None:
     restore(other.machine, list(world.machine.freeze()()))
     other.index = world.index
 
+    assert other.machine._bytes == world.machine._bytes > 0
     assert other.command(session, 1) == first
     assert other.command(session, 4, low_water=2)[0] == Status.DONE
     assert other.command(session, 2)[0] == Status.STALE

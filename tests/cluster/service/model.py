@@ -24,6 +24,8 @@ from quorate.cluster.service.results import (
 from quorate.cluster.wire.errors import Compacted, LeaseNotFound, QuorateError
 
 State = dict[bytes, KeyValue]
+Answer = Callable[[int], PutResult | DeleteResult | GetResult | RangeResult]
+"""What an operation answers, once the revision is known."""
 
 DECODERS: dict[int, Callable[[bytes], object]] = {
     commands.PUT: results.decode_put,
@@ -127,8 +129,8 @@ class Model:
                 answer = self._operate(draft, operation)
                 return answer(self._commit(draft))
 
-    def _operate(self, draft: State, operation: Operation) -> Callable[[int], object]:
-        """Do one operation to a draft; what it answers, once the revision is known."""
+    def _operate(self, draft: State, operation: Operation) -> Answer:
+        """Do one operation to a draft."""
         match operation:
             case (commands.PUT, bytes() as key, bytes() as value):
                 self._put(draft, key, value, 0)
@@ -147,16 +149,18 @@ class Model:
                 chosen = keys[:limit] if limit else keys
                 gone = tuple(draft.pop(one) for one in chosen)
                 return lambda revision: DeleteResult(revision, len(gone), len(gone) < len(keys), gone if flags else ())
-            case (commands.GET, bytes() as key, *at):
-                state = self._at(at[0]) if at and at[0] else draft
-                item = state.get(key)
+            case (commands.GET, bytes() as key):
+                item = draft.get(key)
+                return lambda revision: GetResult(revision, item)
+            case (commands.GET, bytes() as key, int() as at):
+                item = (self._at(at) if at else draft).get(key)
                 return lambda revision: GetResult(revision, item)
             case (commands.RANGE, bytes() as start, bytes() as end, int() as limit, int() as at, int() as flags):
                 return self._range(self._at(at) if at else draft, start, end, limit, flags)
             case _:
                 raise AssertionError(operation)
 
-    def _range(self, state: State, start: bytes, end: bytes, limit: int, flags: int) -> Callable[[int], object]:
+    def _range(self, state: State, start: bytes, end: bytes, limit: int, flags: int) -> Answer:
         items = [state[key] for key in within(state, start, end)]
         total = len(items)
         if flags & commands.COUNT_ONLY:

@@ -168,7 +168,7 @@ def test_a_slow_client_whose_history_is_gone_is_told_so(world: World) -> None:
     world.puts(10)
     world.do(commands.compact(15))
     world.settle()
-    assert client.error is None, "it is not disturbed before it asks"
+    assert len(world.hub) == 1, "it is not disturbed before it asks"
 
     client.room = 1
     watcher.resume()
@@ -221,6 +221,7 @@ def test_a_watch_that_keeps_up_never_minds_compaction(world: World) -> None:
 
 def test_progress_tells_an_idle_watch_where_to_resume(world: World) -> None:
     client, watcher = world.watch(commands.single(b"quiet"))
+    world.settle()
     world.puts(10)
     world.settle()
     assert client.batches == []
@@ -329,6 +330,8 @@ def test_watches_survive_a_snapshot_put_in_place_of_the_state(world: World) -> N
 
 def test_a_snapshot_that_keeps_too_little_history_ends_the_watch(world: World) -> None:
     client, _ = world.watch()
+    quiet, _ = world.watch(commands.single(b"quiet"))
+    world.settle()
     world.puts(5)
     world.settle()
     ahead = World()
@@ -339,6 +342,8 @@ def test_a_snapshot_that_keeps_too_little_history_ends_the_watch(world: World) -
 
     assert isinstance(client.error, Compacted)
     assert len(client.seen) == 5
+    assert isinstance(quiet.error, Compacted)
+    assert "revision 6 " in quiet.error.message, "up to revision 5 it had missed nothing"
 
 
 def test_watchers_are_bounded(world: World) -> None:
