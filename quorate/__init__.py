@@ -7,7 +7,7 @@ async with connect("127.0.0.1:7001,127.0.0.1:7002") as client:
     item = await client.get("x")
 """
 
-from quorate.cluster.client import Client, Lease, connect
+from quorate.cluster.client import Client, Lease, Watch, connect
 from quorate.cluster.client import transaction as txn
 from quorate.cluster.replicated_log import Consistency, Leadership, ReplicatedLog
 from quorate.cluster.service.results import (
@@ -20,6 +20,7 @@ from quorate.cluster.service.results import (
     RangeResult,
     SwapResult,
     TxnResult,
+    WatchEvent,
 )
 from quorate.cluster.wire.errors import (
     BadRequest,
@@ -63,6 +64,8 @@ __all__ = [
     "TxnResult",
     "Unavailable",
     "Uncertain",
+    "Watch",
+    "WatchEvent",
     "connect",
     "txn",
 ]

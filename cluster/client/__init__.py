@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from quorate.cluster.client.client import SESSION_TTL_S, TIMEOUT_S, Client, Connecting
 from quorate.cluster.client.lease import Lease
+from quorate.cluster.client.watch import Watch
 
-__all__ = ["Client", "Lease", "connect"]
+__all__ = ["Client", "Lease", "Watch", "connect"]
 
 
 def connect(

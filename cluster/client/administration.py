@@ -126,11 +126,12 @@ class Administration:
 
     async def _ask_once(self, connection: Connection, method: str, params: tuple[object, ...], deadline_ms: int) -> object:
         """Ask this node and no other."""
+        node = connection.peer_name
         try:
             return await self._calls.ask(connection, method, params, deadline_ms)
         except (DeadlinePassed, ConnectionLost, NotSent) as error:
             why = "no answer in time" if isinstance(error, DeadlinePassed) else error.message
-            raise Unavailable(f"{connection.peer_name}: {why}") from None
+            raise Unavailable(f"{node}: {why}") from None
 
     async def _reach(self, node: str, deadline_ms: int) -> Connection:
         """The connection to the node with that name or address."""

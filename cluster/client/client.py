@@ -22,7 +22,7 @@ from quorate.cluster.client.transaction import Text, Transaction, bounds, to_byt
 from quorate.cluster.client.watch import Watch
 from quorate.cluster.client.watches import Watches
 from quorate.cluster.client.writes import Writes
-from quorate.cluster.replicated_log import Consistency
+from quorate.cluster.replicated_log import Consistency, Leadership
 from quorate.cluster.service import commands
 from quorate.cluster.service.commands import PUT, Comparison, Operation
 from quorate.cluster.service.results import (
@@ -108,14 +108,15 @@ class Client:
 
     async def close(self) -> None:
         """End the session, the background work and the connections. Requests under way fail."""
-        if self._leader.connection is not None and not self._network.is_closed:
-            await self._sessions.close(self._timing.now_ms() + CLOSE_MS_MAX)
-        self._network.close()
+        is_reachable = self._leader.connection is not None and not self._network.is_closed
+        await self._sessions.close(self._timing.now_ms() + CLOSE_MS_MAX if is_reachable else 0)
+        self.abort()
         await self._background.close()
 
     def abort(self) -> None:
         """Drop the connections without a word to the cluster; `close` still ends the background work."""
         self._network.close()
+        self._leader.close()
 
     async def __aenter__(self) -> "Client":
         return self
@@ -353,6 +354,11 @@ class Client:
     async def reconfigure(self, change: Change, *, timeout: float) -> None:
         """One change of the membership, in effect when this returns. ChangeRefused; Uncertain if the leader was lost."""
         await self._administration.reconfigure(change, self._deadline_ms(timeout))
+
+    async def leadership(self) -> AsyncIterator[Leadership]:
+        """Each new term that the cluster is seen in. A client is not a member, so it never leads itself."""
+        async for term in self._leader.terms():
+            yield Leadership(term, False)
 
     # The common parts
 

@@ -5,6 +5,7 @@ wait here while nobody leads, so that a failover costs each node a status reques
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from random import Random
 
 from quorate.cluster.client.background import Background
@@ -12,14 +13,16 @@ from quorate.cluster.client.connection import Connection
 from quorate.cluster.client.endpoints import Endpoint
 from quorate.cluster.client.network import Network
 from quorate.cluster.client.status import NodeStatus, decode_status
-from quorate.cluster.client.timing import Timing, backoff_ms
+from quorate.cluster.client.timing import Timing, backoff_ms, sleep
 from quorate.cluster.client.waiters import Waiters
-from quorate.cluster.wire.errors import NotLeader, QuorateError, Unavailable
+from quorate.cluster.wire.errors import BadRequest, NotLeader, QuorateError, Unavailable
 
 PROBE_MS_MAX = 2000
 """A node that takes longer to tell its status is as good as silent."""
 HOPS_MAX = 3
 """Hints followed between two searches: two nodes that each name the other must not keep a request for ever."""
+LOOK_MS = 1000
+"""How often the nodes are asked for their term while somebody wants to hear of new ones."""
 
 
 class Leader:
@@ -52,6 +55,8 @@ class Leader:
     async def wait(self, deadline_ms: int) -> Connection:
         """The connection to the leader, now or once there is one. Unavailable at the deadline."""
         while self.connection is None:
+            if self._network.is_closed:
+                raise closed()
             if self._timing.now_ms() >= deadline_ms:
                 raise self.absent()
             found = self._waiters.add(deadline_ms)
@@ -59,6 +64,11 @@ class Leader:
             self.search()
             await found
         return self.connection
+
+    def close(self) -> None:
+        """Nobody waits any longer."""
+        self.connection = None
+        self._waiters.fail(closed)
 
     def search(self) -> None:
         """Look for the leader in the background, if nobody does."""
@@ -75,10 +85,24 @@ class Leader:
         if hint is not None and hint.connection is not None and hint.connection is not connection and self._hops < HOPS_MAX:
             self._hops += 1
             self._found(hint.connection)
+            self._probe(hint)  # for its term: until it is known, the old leader's word counts as much
             return
         if hint is not None:
             self._network.open(hint)
         self.search()
+
+    async def terms(self) -> AsyncIterator[int]:
+        """The present term, then each later one as soon as a search or a look every second finds it."""
+        told = -1
+        while not self._network.is_closed:
+            for endpoint in list(self._network.endpoints):
+                self._network.open(endpoint)
+                self._probe(endpoint)
+            if self.term > max(told, 0):
+                told = self.term
+                yield told
+            else:
+                await sleep(self._timing, LOOK_MS)
 
     # The search
 
@@ -146,16 +170,22 @@ class Leader:
         group = status.groups.get(self._group)
         if group is None or group.term < self.term:
             return
-        self.term = group.term
+        is_newer, self.term = group.term > self.term, group.term
         for member in group.members:
             self._network.named(member.name, member.client_address)
         if group.role == "leader":
             self._network.keep_only({member.name for member in group.members})
             self._hops = 0
-            if endpoint.connection is connection:
+            if endpoint.connection is connection and (self.connection is None or is_newer):
                 self._found(connection)
+        elif self._search is not None and (hint := self._network.named(group.leader, group.leader_address)) is not None:
+            self._network.open(hint)
 
     def _found(self, connection: Connection) -> None:
         self.connection = connection
         self._waiters.resolve(None)
         self._end_round()
+
+
+def closed() -> QuorateError:
+    return BadRequest("this client is closed; connect anew")

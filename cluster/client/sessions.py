@@ -3,8 +3,11 @@
 Callers that need a session at the same time wait for one opening. An opening may be repeated: it is named by a nonce.
 """
 
+from contextlib import suppress
+
 from quorate.cluster.client.background import Background
 from quorate.cluster.client.calls import Calls
+from quorate.cluster.client.leader import closed
 from quorate.cluster.client.session import NoSession, Session, nonce
 from quorate.cluster.client.timing import sleep
 from quorate.cluster.client.waiters import Waiters
@@ -32,6 +35,8 @@ class Sessions:
     async def wait(self, deadline_ms: int) -> Session | NoSession:
         """The session, opened first if there is none."""
         while self.current is None:
+            if self._calls.network.is_closed:
+                raise closed()
             opened = self._waiters.add(deadline_ms)
             self._calls.network.begin_sweeping()
             if not self._opening:
@@ -46,13 +51,12 @@ class Sessions:
             self.current = None
 
     async def close(self, deadline_ms: int) -> None:
-        """Tell the nodes that the session is no longer needed. If they cannot be told, it expires."""
+        """Tell the nodes that the session is no longer needed, if the deadline allows; untold it expires."""
         session, self.current = self.current, None
-        if isinstance(session, Session):
-            try:
+        if isinstance(session, Session) and self._calls.timing.now_ms() < deadline_ms:
+            with suppress(QuorateError):
                 await self._propose(close(session.id), deadline_ms)
-            except QuorateError:
-                return
+        self._waiters.fail(closed)
 
     async def _open(self, deadline_ms: int) -> None:
         deadline_ms = max(deadline_ms, self._calls.timing.now_ms() + OPEN_MS_MAX)

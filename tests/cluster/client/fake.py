@@ -7,20 +7,28 @@ lose replies, fall silent, crash and come back. Time is a `FakeTiming` that move
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from random import Random
+from typing import TypeVar
+
+from msgpack import unpackb
 
 from quorate.cluster.client import Client
 from quorate.cluster.client.timing import Cancellable
 from quorate.cluster.service.keyvalue import KeyValue
-from quorate.cluster.wire.errors import NotLeader, QuorateError, Unavailable
+from quorate.cluster.service.watches import Watcher, WatchHub
+from quorate.cluster.wire.errors import LeaseNotFound, NotLeader, QuorateError, Unavailable, to_wire
 from quorate.cluster.wire.rpc import Method, ServerConnection
 from quorate.protocols.core import Entry, Kind
 from quorate.protocols.sessions import IN_SESSION, PLAIN, Sessions
 
 TURNS_MAX = 20_000
 """Turns of the event loop that a test may wait for something that TCP must bring; far more than any needs."""
+STEPS_MAX = 3_000
+"""Steps of 10 ms that `finish` lets pass: half a minute of the client's time."""
+
+T = TypeVar("T")
 
 
 class FakeTiming:
@@ -106,6 +114,10 @@ class FakeNode:
         self._held: list[Callable[[], None]] = []
         self._server: asyncio.Server | None = None
         self.connections: list[ServerConnection] = []
+        self.hub = WatchHub(cluster.store)
+        self.watchers: dict[tuple[ServerConnection, int], Watcher] = {}
+        self.lags = False
+        self.is_ready = True
 
     @property
     def address(self) -> str:
@@ -127,7 +139,6 @@ class FakeNode:
             "snapshot": Method(self._wrap("snapshot", self._snapshot), (str,)),
             "watch": Method(self._wrap("watch", self._watch), (str, int, bytes)),
             "unwatch": Method(self._wrap("unwatch", self._unwatch), (str, int)),
-            "watch_progress": Method(self._wrap("watch_progress", self._watch_progress), (str, int)),
         }
 
         def make() -> ServerConnection:
@@ -161,7 +172,8 @@ class FakeNode:
 
     def _on_closed(self, connection: ServerConnection) -> None:
         self.connections.remove(connection)
-        self.cluster.watchers = {key: watcher for key, watcher in self.cluster.watchers.items() if key[0] is not connection}
+        for key in [key for key in self.watchers if key[0] is connection]:
+            self.watchers.pop(key).cancel()
 
     def _wrap(self, method: str, handler: Callable[..., None]) -> Callable[..., None]:
         def handle(connection: ServerConnection, id: int, *params: object) -> None:
@@ -200,10 +212,11 @@ class FakeNode:
             "role": "leader" if cluster.leader is self else "follower",
             "term": cluster.term,
             "leader": cluster.leader.name if cluster.leader else "",
+            "leader_address": (cluster.leader.advertised or cluster.leader.address) if cluster.leader else "",
             "revision": cluster.store.revision,
             "members": members,
         }
-        connection.reply(id, {"node": self.name, "cluster": self.cluster_id, "ready": True, "groups": {"default": group}})
+        connection.reply(id, {"node": self.name, "cluster": self.cluster_id, "ready": self.is_ready, "groups": {"default": group}})
 
     def _identity(self, connection: ServerConnection, id: int) -> None:
         connection.reply(id, {"node": self.name, "cluster": self.cluster_id, "storage": self.storage, "protocol": 1, "engine": "raft"})
@@ -245,14 +258,41 @@ class FakeNode:
         connection.reply(id, {"id": f"s-{self.name}", "index": self.cluster.index, "term": self.cluster.term, "size": 10})
 
     def _watch(self, connection: ServerConnection, id: int, group: str, watch: int, request: bytes) -> None:
-        self.cluster.watch(self, connection, id, watch, request)
+        start, end, from_revision, previous = unpackb(request)
+        watcher = self.hub.watch(start, end, from_revision, _Sink(self, connection, watch), previous=previous)
+        self.watchers[connection, watch] = watcher
+        connection.reply(id, watcher.cursor + 1)
+        self.feed()
 
     def _unwatch(self, connection: ServerConnection, id: int, group: str, watch: int) -> None:
-        self.cluster.watchers.pop((connection, watch), None)
+        watcher = self.watchers.pop((connection, watch), None)
+        if watcher is not None:
+            watcher.cancel()
         connection.reply(id, None)
 
-    def _watch_progress(self, connection: ServerConnection, id: int, group: str, watch: int) -> None:
-        connection.reply(id, None)
+    def feed(self) -> None:
+        """Send watchers what there is, unless this node lags."""
+        while not self.lags and self.hub.advance():
+            pass
+
+
+class _Sink:
+    """A watcher's way to its connection."""
+
+    def __init__(self, node: FakeNode, connection: ServerConnection, watch: int) -> None:
+        self._batches_left = node.cluster.watches_break_after.popleft() if node.cluster.watches_break_after else 0
+        self._connection = connection
+        self._watch = watch
+
+    def deliver(self, batch: bytes) -> bool:
+        self._connection.notify("watch_events", [self._watch, batch])
+        self._batches_left -= 1
+        if self._batches_left == 0:
+            self._connection.close("broken")
+        return True
+
+    def end(self, error: QuorateError) -> None:
+        self._connection.notify("watch_end", [self._watch, to_wire(error)])
 
 
 class FakeCluster:
@@ -264,9 +304,10 @@ class FakeCluster:
         self.index = 0
         self.term = 1
         self.applied: list[bytes] = []
-        self.watchers: dict[tuple[ServerConnection, int], object] = {}
         self.nodes = {name: FakeNode(self, name, number) for number, name in enumerate(names, 1)}
         self.member_names = set(names)
+        self.watches_break_after: deque[int] = deque()
+        """The next watches lose their connection after so many batches, one number each; then none does."""
         self.leader: FakeNode | None = next(iter(self.nodes.values()))
         self.timing = FakeTiming()
         self._clients: list[Client] = []
@@ -304,8 +345,17 @@ class FakeCluster:
     async def connected(self, **options: object) -> Client:
         """A client that knows the leader."""
         client = self.client(**options)
-        await client.start()
-        return client
+        return await self.finish(client.start())
+
+    async def finish(self, work: Awaitable[T]) -> T:
+        """Let time pass until `work` is done."""
+        task = asyncio.ensure_future(work)
+        for _ in range(STEPS_MAX):
+            if task.done():
+                break
+            await self.timing.advance(10, turns=10)
+        assert task.done(), "it did not come to an end"
+        return await task
 
     def lead(self, name: str | None) -> None:
         """That node leads from now on, in a new term; None: nobody does."""
@@ -317,23 +367,16 @@ class FakeCluster:
         self.index += 1
         self.applied.append(command)
         result = self.machine.apply(Entry(self.index, self.term, self.index, Kind.COMMAND, command))
-        self.on_applied()
+        for node in self.nodes.values():
+            node.feed()
         return result
 
     def renew(self, lease: int) -> int:
         """A keep-alive; LeaseNotFound if there is no such lease."""
-        from quorate.cluster.wire.errors import LeaseNotFound
-
         found = self.store.leases.get(lease)
         if found is None:
             raise LeaseNotFound(f"lease {lease} has expired")
         return found.ttl_ms
-
-    def on_applied(self) -> None:
-        """Feeds watchers."""
-
-    def watch(self, node: FakeNode, connection: ServerConnection, id: int, watch: int, request: bytes) -> None:
-        raise NotImplementedError
 
     @property
     def writes(self) -> list[bytes]:

@@ -77,8 +77,7 @@ async def test_two_nodes_that_name_each_other_do_not_keep_a_request_for_ever(clu
 
     assert len(n1.asked("propose")) + len(n2.asked("propose")) - before < 20
     n1.errors.clear()
-    await cluster.timing.advance(1_000)
-    await put
+    await cluster.finish(put)
 
 
 async def test_a_write_whose_reply_was_lost_is_repeated_and_applied_once(cluster: FakeCluster) -> None:
@@ -92,8 +91,7 @@ async def test_a_write_whose_reply_was_lost_is_repeated_and_applied_once(cluster
     revision = cluster.store.revision
     n1.crash()
     cluster.lead("n2")
-    await cluster.timing.advance(200)
-    result = await put
+    result = await cluster.finish(put)
 
     first, second = cluster.writes[1:]
     assert first == second, "the same session, sequence, mark and command"
@@ -114,8 +112,7 @@ async def test_a_hundred_writes_in_flight_all_arrive_once_when_the_leader_dies(c
     assert not any(put.done() for put in puts)
     assert 0 == len(cluster["n2"].asked("propose")), "requests wait in the client while nobody leads"
     cluster.lead("n3")
-    await cluster.timing.advance(200)
-    await asyncio.gather(*puts)
+    await cluster.finish(asyncio.gather(*puts))
     assert 101 == cluster.store.revision
     assert 201 == len(cluster.writes)
 
@@ -282,9 +279,8 @@ async def test_a_write_in_doubt_when_its_session_expires_says_so(cluster: FakeCl
     cluster.apply(close(next(iter(cluster.machine._sessions))))
     n1.crash()
     cluster.lead("n2")
-    await cluster.timing.advance(200)
+    error = await cluster.finish(failure(put))
 
-    error = await failure(put)
     assert isinstance(error, SessionExpired) and not error.definite
     await client.put("x", "2")
     assert b"2" == await value_of(client, "x")
@@ -404,7 +400,6 @@ async def test_a_garbled_reply_closes_the_connection_and_the_write_goes_on(clust
 
     n1.handlers["propose"] = garble
     put = start(client.put("x", "1"))
-    await cluster.timing.advance(200)
 
-    await put
+    await cluster.finish(put)
     assert b"1" == await value_of(client, "x")
