@@ -2,7 +2,7 @@
 
 The rule it keeps: liveness is demanded only of what consensus promises it for: once a quorum of voters runs, sees each other and has
 working disks, a proposal commits within LIVENESS_TIMEOUTS election timeouts, whatever the other nodes and links go through.
-Then everything is healed, and all members must agree within CONVERGENCE_TIMEOUTS.
+Then everything is healed and the clients fall silent, and no member may stand still for CONVERGENCE_TIMEOUTS until all of them agree.
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,10 +22,10 @@ from quorate.protocols.simulation.world import World
 # A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
 LIVENESS_TIMEOUTS = 30
 # A snapshot transfer may break several times before it gets through.
-CONVERGENCE_TIMEOUTS = 60
+CONVERGENCE_TIMEOUTS = 30
 
 PROGRESS = "a healed quorum commits within its bound"
-CONVERGENCE = "healed members agree within their bound"
+CONVERGENCE = "healed members go on until they agree"
 
 EVENTS = 10_000
 
@@ -118,24 +118,30 @@ class Campaign:
             world.step()
 
     def _convergence(self) -> None:
+        """All members of the last configuration apply all that was committed when everything was healed."""
         world = self.world
         world.trace.say("--", "everything is healed")
         self._heal(list(world.nodes))
-        limit = self._timeouts(CONVERGENCE_TIMEOUTS)
-        goal = world.watch.ledger.end
-        while not self._agree(goal):
+        self.workload.on = False
+        goal, before = world.watch.ledger.end, -1
+        while True:
+            applied = self._applied(goal)
+            if all(index >= goal for index in applied):
+                return
+            if sum(applied) > before:
+                # How long it takes depends on the lag and on the engine's windows; but nobody may stand still.
+                before, limit = sum(applied), self._timeouts(CONVERGENCE_TIMEOUTS)
             if world.schedule.now > limit:
                 raise Violation(
-                    CONVERGENCE, f"{list(world.nodes.values())} are not all at {goal} after {CONVERGENCE_TIMEOUTS} election timeouts"
+                    CONVERGENCE, f"{list(world.nodes.values())} stand still below {goal} for {CONVERGENCE_TIMEOUTS} election timeouts"
                 )
             for _ in range(100):
                 world.step()
 
-    def _agree(self, goal: int) -> bool:
-        """All members of the last configuration have applied all that was committed when everything was healed."""
+    def _applied(self, goal: int) -> list[int]:
         nodes = self.world.nodes
-        names = self.world.watch.ledger.configuration.names
-        return all(name in nodes and nodes[name].machine.applied >= goal for name in names)
+        members = [nodes[name] for name in self.world.watch.ledger.configuration.names if name in nodes]
+        return [0 if node.core is None else min(goal, node.machine.applied) for node in members]
 
     def _timeouts(self, count: int) -> int:
         return self.world.schedule.now + count * self.world.engine.election_ticks * self.settings.tick_ns

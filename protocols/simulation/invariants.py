@@ -32,6 +32,7 @@ MATCHING_KEPT = "a matching or committed suffix is never truncated"
 SNAPSHOT_STATE = "a snapshot's state is the replay of its prefix"
 FRESH_READ = "a read sees every write acknowledged before it began"
 FRESH_LEASE_READ = "a lease read sees every write acknowledged before it began"
+ANSWER_TRUE = "an acknowledged write is the one that was committed"
 REAL_TIME = "a write comes after everything acknowledged before it began"
 
 # Followers' matches are compared on every so many steps of a leader: the check walks all peers.
@@ -139,6 +140,10 @@ class Watch:
 
     def acknowledges(self, node: "Node", operation: Operation, index: int) -> None:
         """A write is acknowledged to its client."""
+        if self.ledger.origin(index) != operation.token:
+            raise Violation(
+                ANSWER_TRUE, f"{node} acknowledges {operation.data!r} at {index}, where {self.ledger.origin(index):x} is committed"
+            )
         if index <= operation.floor:
             raise Violation(REAL_TIME, f"{node} commits at {index} a write that began when {operation.floor} was acknowledged")
         self.acknowledged = max(self.acknowledged, index)

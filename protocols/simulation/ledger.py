@@ -38,6 +38,10 @@ class Ledger:
     def end(self) -> int:
         return len(self.terms) - 1
 
+    def origin(self, index: int) -> int:
+        """Who proposed what is committed there."""
+        return self._entries[index][0]
+
     def commit(self, entry: Entry, who: str) -> bool:
         """One node says that this entry is committed; True if it is the first to say so."""
         index = entry.index

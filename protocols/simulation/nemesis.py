@@ -107,6 +107,9 @@ class Nemesis:
         if node is None or node.paused:
             return False
         node.pause()
+        if self._rng.random() < 0.5:
+            # A suspended machine hears nothing on waking either, until its links are up again.
+            self._cut(policy.isolate(list(self._world.nodes), node.name))
         self._world.schedule.after(self._rng.randrange(PAUSE_NS_MAX), self._resume, node, node.incarnation)
         return None
 

@@ -89,7 +89,7 @@ class Node:
         """Begin the next incarnation from what the disk gives back."""
         assert self.core is None, self
         recovered = self.disk.load()
-        self.incarnation += 1
+        self.incarnation = self._next_incarnation()
         self._begin()
         self.machine = DigestMachine()
         self.configuration = self.bootstrap
@@ -106,6 +106,10 @@ class Node:
         )
         self.host.watch.started(self, self.core)
         self.turn()
+
+    def _next_incarnation(self) -> int:
+        """Counted up durably at each start, so that no origin is ever used twice."""
+        return self.incarnation + 1
 
     def _begin(self) -> None:
         """All that dies with the process."""
@@ -310,13 +314,17 @@ class Node:
         if effects.writes:
             self.written.add(effects)
         self.host.watch.wrote(self, self.core, effects)
-        if effects.writes or (waiting and self._synced_serial < self._written_serial):
+        if effects.writes or (waiting and self._must_wait()):
             self._written_serial = serial
             if waiting:
                 self._after_sync.append((serial, waiting))
             self.disk.write(effects, self.synced)
             return not (self.fuse and self._dies())
         return self._send(waiting)
+
+    def _must_wait(self) -> bool:
+        """Whether a batch before this one is not durable yet: even one that writes nothing must not overtake it."""
+        return self._synced_serial < self._written_serial
 
     def synced(self, serial: int) -> None:
         """The disk says that all batches up to this one are durable."""
@@ -355,7 +363,7 @@ class Node:
             watch.applied(self)
             if entry.kind == Kind.CONFIGURATION:
                 self.configuration = Configuration.decode(entry.data, entry.index)
-            operation = self._open.pop(entry.origin, None) if entry.kind == Kind.COMMAND else None
+            operation = self._asked(entry) if entry.kind == Kind.COMMAND else None
             if operation is not None:
                 operation.index = entry.index
                 watch.acknowledges(self, operation, entry.index)
@@ -367,6 +375,10 @@ class Node:
         if backlog:
             self.host.schedule.after(self.host.settings.turn_ns + 1, self._go_on, self.incarnation)
         return True
+
+    def _asked(self, entry: Entry) -> Operation | None:
+        """The request that this committed entry answers: origins never change, so they alone tell."""
+        return self._open.pop(entry.origin, None)
 
     def _go_on(self, incarnation: int) -> None:
         if incarnation == self.incarnation and self.core is not None and not self.paused:
@@ -416,7 +428,7 @@ class Node:
         """Begin a snapshot of the state as it is now. False if its index is not durable here yet, or one is under way."""
         assert self.core is not None, self
         index = self.machine.applied
-        if self._saving or index <= self._snapshot_index or self.core.status.durable < index:
+        if self._saving or index <= self._snapshot_index or not self._may_freeze(self.core, index):
             return False
         term = self.host.watch.ledger.terms[index]
         snapshot = Snapshot(f"{self.name}-{self.incarnation}-{index}", index, term, self.configuration, size=64 * index)
@@ -426,6 +438,10 @@ class Node:
         incarnation = self.incarnation
         self.disk.save(image, lambda durable: self._frozen(snapshot, incarnation, durable))
         return True
+
+    def _may_freeze(self, core: Core, index: int) -> bool:
+        """What is applied may rest on other nodes' disks alone; a snapshot must not run ahead of the log that it replaces."""
+        return core.status.durable >= index
 
     def _frozen(self, snapshot: Snapshot, incarnation: int, durable: bool) -> None:
         if incarnation != self.incarnation or self.core is None:

@@ -14,7 +14,6 @@ from quorate.protocols.simulation.policy import PPM
 from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
 from quorate.protocols.simulation.swarm import Settings
 
-
 LEADERLESS_PAUSE_NS = 20 * MILLISECOND
 
 
@@ -75,6 +74,8 @@ class Client:
     def act(self) -> None:
         workload = self._workload
         rng, settings = workload.rng, workload.settings
+        if not workload.on:
+            return
         names = workload.servers.serving()
         if not names:
             workload.schedule.after(settings.timeout_ns, self.act)
@@ -123,6 +124,8 @@ class Workload:
         self.rng = rng
         self.schedule = schedule
         self.servers = servers
+        self.on = True
+        """While False, clients ask nothing new."""
         self.counts: dict[str, int] = {}
         """How many operations ended how, by "kind outcome"."""
         self._clients = [Client(number, self) for number in range(1, settings.clients + 1)]
