@@ -25,7 +25,7 @@ write that Quorate acknowledged is read back."""
 
 EXAMPLES = """\
 examples:
-  scripts/bench --quick                                  Quorate alone, in three minutes
+  scripts/bench --quick                                  Quorate alone, in two minutes
   scripts/bench --install-peers                          Debian's etcd, ZooKeeper, Redis, Go and Java (as root)
   scripts/bench --against etcd,zookeeper                 the whole comparison; takes an hour
   scripts/bench --against etcd --clients native --ops write --in-flight 64,256 --rounds 3
