@@ -8,6 +8,7 @@ The thread is `while log.step(block=True): pass`; everything happens in `step`, 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from time import perf_counter_ns
@@ -242,4 +243,5 @@ class GroupCommit:
 
     def _fail(self, problem: Exception) -> None:
         self.dead = LogFailed(self.wal.path, problem)
-        self._post(self._failed, self.dead)
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._post(self._failed, self.dead)

@@ -6,6 +6,7 @@ packed. A control record (no group) says which segment is the oldest that is sti
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import lt
 from struct import Struct, error
 
 from quorate.cluster.wire.codec import decode, unpack_value
@@ -116,11 +117,16 @@ class Fold:
 
     def entries(self) -> list[Entry]:
         """By index; a later entry of an index has replaced an earlier one."""
-        by_index: dict[int, Entry] = {}
+        entries: list[Entry] = []
         for run in self._runs:
-            for entry in unpack(run.blob):
-                if self._mark_index < entry.index <= run.last:
-                    by_index[entry.index] = entry
+            part = unpack(run.blob)
+            if run.first <= self._mark_index or part[-1].index != run.last:
+                part = [entry for entry in part if self._mark_index < entry.index <= run.last]
+            entries += part
+        indexes = [entry.index for entry in entries]
+        if all(map(lt, indexes, indexes[1:])):
+            return entries  # as most engines write them
+        by_index = {entry.index: entry for entry in entries}
         return [by_index[index] for index in sorted(by_index)]
 
     def recovered(self) -> Recovered:
