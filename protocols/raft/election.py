@@ -105,15 +105,13 @@ class Elections:
         return self.heard is not None and state.rules.sticks_to_leader(state.timer - self.heard, state.options.election_ticks)
 
     def promise_left(self) -> int:
-        """Ticks until the promise to the last leader's lease is over."""
-        if self.promise_fresh:
-            return self.state.options.promise_ticks
-        return max(0, self.promised_until - self.state.now)
+        """Ticks until the promise to the last leader's lease is over: no vote before, not for oneself either."""
+        state = self.state
+        until = state.now + state.options.promise_ticks if self.promise_fresh else self.promised_until
+        return until - state.now if state.rules.keeps_promise(state.now, until) else 0
 
     def is_bound(self) -> bool:
-        """Whether a promise to a lease forbids to vote."""
-        state = self.state
-        return state.rules.keeps_promise(state.now, state.now + self.promise_left())
+        return self.promise_left() > 0
 
     def ignores(self, vote: Vote) -> bool:
         """A vote request that is not even looked at, its term neither; unless the leader itself caused it."""

@@ -71,12 +71,15 @@ def configuration(*names: str) -> Configuration:
 
 
 class Cluster:
-    """Cores, their disks and the messages between them. `blocked` drops (sender, receiver) pairs; `hold` keeps syncs back."""
+    """Cores, their disks and the messages between them.
 
-    def __init__(
-        self, *names: str, options: RaftOptions | None = None, each: dict[str, RaftOptions] | None = None, kind: type[Raft] = Raft
-    ) -> None:
-        self.kind = kind
+    `blocked` pairs (sender, receiver) lose their messages; `held` nodes do not sync by themselves.
+    """
+
+    kind: type[Raft] = Raft
+    """Tests of the safeguards put a core here that lacks one."""
+
+    def __init__(self, *names: str, options: RaftOptions | None = None, each: dict[str, RaftOptions] | None = None) -> None:
         self.options = options or RaftOptions()
         self.each = each or {}
         self.bootstrap = configuration(*names)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from quorate.protocols.core import AddLearner, Kind, Member, Promote, PromoteByHand, Reason, Remove
+from quorate.protocols.core import AddLearner, Change, Kind, Member, Promote, PromoteByHand, Reason, Remove
 from quorate.protocols.raft.messages import HeartbeatReply, TimeoutNow, Vote
 from quorate.protocols.raft.roles import Follower, Leader
 from tests.protocols.raft_cluster import Cluster, configuration
@@ -17,7 +17,7 @@ def led(*names: str) -> Cluster:
     return cluster
 
 
-def change(cluster: Cluster, name: str, what: AddLearner | Promote | Remove | PromoteByHand) -> int:
+def change(cluster: Cluster, name: str, what: Change) -> int:
     token = cluster.token()
     cluster.cores[name].reconfigure(what, token)
     cluster.settle()
@@ -214,7 +214,7 @@ def test_a_voter_left_out_by_an_uncommitted_configuration_can_still_be_elected()
 
 def test_changes_that_make_no_sense_are_refused_with_the_reason() -> None:
     cluster = led("n1", "n2", "n3")
-    refused = [
+    refused: list[Change] = [
         AddLearner(Member("n2", 2)),
         AddLearner(Member("n9", 3)),
         Promote("n1"),
