@@ -158,15 +158,16 @@ class GroupCommit:
             counters.refused_count += len(writes)
             return
         pieces: list[Buffer] = []
-        size = 0
         control = self.holdings.oldest_needed(self.wal.segment)
         if control > self.holdings.oldest:
             pieces.append(pack_control(control))
         answers: Answers = {}
         written: list[Write] = []
+        groups: set[str] = set()
         for write in writes:
-            if write.version is not None and not self._still_true(write):
-                continue
+            if write.version is not None and (write.group in groups or not self._still_true(write)):
+                continue  # the group was not so idle after all; asked again when the next segment begins
+            groups.add(write.group)
             pieces.append(write.head)
             if write.blob:
                 pieces.append(write.blob)
@@ -217,11 +218,10 @@ class GroupCommit:
                 self._rewrite(holding, dict(holding.last_in))
 
     def _still_true(self, write: Write) -> bool:
-        """Whether a rewritten record still says what its group's records say."""
-        if self.holdings.of(write.group).version != write.version:
-            return False  # not so idle after all; asked again when the next segment begins
-        self._counters.rewritten_count += 1
-        return True
+        """Whether a rewritten record still says what its group's durable records say."""
+        true = self.holdings.of(write.group).version == write.version
+        self._counters.rewritten_count += true
+        return true
 
     def _prepare(self) -> None:
         try:

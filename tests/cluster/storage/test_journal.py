@@ -161,6 +161,29 @@ def test_a_rewriting_that_a_new_write_overtook_is_dropped(tmp_path: Path) -> Non
     assert (Promised(serial, None), [(1, 1), (2, serial)]) == (idle.promise, indexes(idle))
 
 
+@pytest.mark.parametrize("entries", [0, 1])
+def test_a_write_that_came_while_the_segment_was_changed_counts_more_than_the_rewriting(tmp_path: Path, entries: int) -> None:
+    """1. the log's thread opens a segment; 2. meanwhile the group writes; 3. the thread queues the rewriting behind it: one batch."""
+    world, files = faulty(tmp_path)
+    newest = rolls = 0
+
+    def meanwhile(step: str) -> None:
+        nonlocal newest, rolls
+        if step.startswith("rename") and f" to {world.directory}/segment" in step:
+            rolls += 1
+            if rolls % world.options.segments_max == 0:  # just when what it wrote last is rewritten
+                newest += 1
+                world.storage("idle").write(batch(newest, *[entry(1, newest)][:entries], promise=Promised(newest, None)), nobody)
+
+    files.trace = meanwhile
+    fill(world, 1, 120)
+    world.crash()
+    back = world.storage("idle").load()
+
+    assert newest > 4
+    assert (Promised(newest, None), [(1, newest)][:entries]) == (back.promise, indexes(back))
+
+
 @pytest.mark.parametrize(
     "faults", [Faults(fail_write=EIO), Faults(fail_sync=EIO), Faults(fail_write=ENOSPC), Faults(fail_sync=ENOSPC)], ids=repr
 )
