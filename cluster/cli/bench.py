@@ -105,7 +105,9 @@ def bench(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Put some load on the cluster and print operations per second and latencies. It writes keys under `bench/`.
+    """Put some load on the cluster; print operations per second and latencies.
+
+    It writes keys under `bench/`. Every request waits for its answer before the next of its kind is sent.
 
     Examples:
 

@@ -42,7 +42,7 @@ def put(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Set a key. Prints the revision of the write.
+    """Set a key; print the revision of the write.
 
     Examples:
 
@@ -91,7 +91,9 @@ def get(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Print the value of a key. Exit code 1 if there is none.
+    """Print the value of a key.
+
+    Exit code 1 if there is none.
 
     Examples:
 
@@ -120,7 +122,9 @@ def delete(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Delete a key, or all with a prefix. Exit code 1 if nothing was there.
+    """Delete a key, or all with a prefix.
+
+    Exit code 1 if nothing was there.
 
     Examples:
 
@@ -155,7 +159,9 @@ def list_range(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """List keys and values in order: a table on a terminal, `key TAB value` in a pipe. Exit code 1 if there are none.
+    """List keys and values in order.
+
+    They are a table on a terminal, and `key TAB value` in a pipe. Exit code 1 if there are none.
 
     Examples:
 
@@ -232,7 +238,9 @@ def cas(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Compare and swap: set a key only if it is as expected. Exit code 1 if it is not, and shows what it is.
+    """Set a key only if it is as expected.
+
+    Exit code 1 if it is not, and shows what it is.
 
     Examples:
 
@@ -280,7 +288,9 @@ def compact(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Forget the history before a revision. Reads and watches from it on still work.
+    """Forget the history before a revision.
+
+    Reads and watches from it on still work.
 
     Example:
 

@@ -20,7 +20,14 @@ KEEP_ALIVES_PER_TTL = 3
 LISTED_MAX = 1_000
 """Leases whose keys are looked up for the list; more are only counted."""
 
-lease_app = typer.Typer(no_args_is_help=True, help="Leases: keys that vanish when nobody keeps them alive.", rich_markup_mode="markdown")
+LEASE_HELP = """Keys that vanish when nobody keeps their lease alive.
+
+Examples:
+
+- `quorate put --lease $(quorate lease grant 30) worker/7 ready`
+- `quorate lease list --keys`
+"""
+lease_app = typer.Typer(no_args_is_help=True, help=LEASE_HELP, rich_markup_mode="markdown")
 IdArgument = Annotated[int, typer.Argument(metavar="ID", min=1, show_default=False)]
 
 
@@ -61,7 +68,9 @@ def keep_alive(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Keep a lease alive until Ctrl-C, or renew it once. Exit code 1 if it has ended.
+    """Keep a lease alive until Ctrl-C, or renew it once.
+
+    Exit code 1 if it has ended.
 
     Examples:
 
@@ -98,7 +107,9 @@ def revoke(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """End a lease now and delete its keys. Exit code 1 if there is none.
+    """End a lease now and delete its keys.
+
+    Exit code 1 if there is none.
 
     Example:
 
@@ -108,7 +119,7 @@ def revoke(
     if json:
         output.document({"id": id, "deleted": result.deleted, "revision": result.revision})
     else:
-        output.line(f"lease {id} ended, {result.deleted} keys deleted")
+        output.line(f"lease {id} ended, {result.deleted} {'key' if result.deleted == 1 else 'keys'} deleted")
 
 
 @lease_app.command("list")

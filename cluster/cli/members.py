@@ -31,8 +31,16 @@ COLUMNS = (
 STORAGE_SHOWN = 8
 """Letters of a storage id that are enough to tell disks apart; --json has all."""
 
-member_app = typer.Typer(no_args_is_help=True, help="Show and change who belongs to the cluster.", rich_markup_mode="markdown")
-leader_app = typer.Typer(help="Show who leads, or hand leadership over.", rich_markup_mode="markdown", invoke_without_command=True)
+MEMBER_HELP = """Show and change who belongs to the cluster.
+
+Examples:
+
+- `quorate member list`
+- `quorate member add n4 --client 10.0.0.4:7001`
+- `quorate member replace n2`
+"""
+member_app = typer.Typer(no_args_is_help=True, help=MEMBER_HELP, rich_markup_mode="markdown")
+leader_app = typer.Typer(rich_markup_mode="markdown", invoke_without_command=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
@@ -106,7 +114,9 @@ def add(
     timeout: TimeoutOption = CHANGE_S,
     json: JsonOption = False,
 ) -> None:
-    """Add a running node (one that was started with `join = true`). It becomes a voter once it has caught up.
+    """Add a running node.
+
+    The node was started with `join = true`. It becomes a voter once it has caught up.
 
     Examples:
 
@@ -163,7 +173,9 @@ def promote(
     data: DataOption = None,
     timeout: TimeoutOption = CHANGE_S,
 ) -> None:
-    """Let a learner vote. Refused while it has not caught up.
+    """Let a learner vote.
+
+    Refused while it has not caught up.
 
     Example:
 
@@ -181,7 +193,9 @@ def remove(
     data: DataOption = None,
     timeout: TimeoutOption = CHANGE_S,
 ) -> None:
-    """Take a node out of the cluster. Its process goes on until it is stopped.
+    """Take a node out of the cluster.
+
+    Its process goes on until it is stopped.
 
     Example:
 
@@ -200,9 +214,10 @@ def replace(
     timeout: TimeoutOption = CHANGE_S,
     json: JsonOption = False,
 ) -> None:
-    """Bring back a node whose disk was lost: with its empty disk it must not vote under its old name.
+    """Bring back a node whose disk was lost.
 
-    Start the node with the empty disk first. It is taken out, added as a learner, and votes once it has caught up.
+    With its empty disk it must not vote under its old name. Start the node with the empty disk first. It is taken out, added
+    as a learner, and votes once it has caught up.
 
     Example:
 
@@ -220,7 +235,9 @@ def leader(
     timeout: TimeoutOption = 5.0,
     json: JsonOption = False,
 ) -> None:
-    """Show who leads, or hand leadership over. Exit code 3 if nobody leads.
+    """Show who leads, or hand leadership over.
+
+    Exit code 3 if nobody leads.
 
     Examples:
 
@@ -237,7 +254,8 @@ def leader(
     if json:
         output.document({"leader": group.leader, "address": group.leader_address, "term": group.term})
     else:
-        output.line(f"{group.leader} at {group.leader_address}, term {group.term}")
+        where = f" at {group.leader_address}" if group.leader_address else ""
+        output.line(f"{group.leader}{where}, term {group.term}")
 
 
 @leader_app.command("transfer")
@@ -249,7 +267,9 @@ def transfer(
     timeout: TimeoutOption = CHANGE_S,
     json: JsonOption = False,
 ) -> None:
-    """Hand leadership over, without an election timeout. Returns when the other leads.
+    """Hand leadership over.
+
+    No election timeout passes; the command returns when the other leads.
 
     Examples:
 
@@ -277,7 +297,9 @@ def snapshot(
     timeout: TimeoutOption = 60.0,
     json: JsonOption = False,
 ) -> None:
-    """Let a node take a snapshot now. Its log before that is dropped, apart from a margin.
+    """Let a node take a snapshot now.
+
+    Its log before that is dropped, apart from a margin.
 
     Examples:
 

@@ -24,9 +24,10 @@ def node(
     ] = None,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
-    """Run one node until SIGTERM or Ctrl-C: it hands over leadership, flushes and exits with 0.
+    """Run one node in this process.
 
-    Settings come from the file, then QUORATE_* of the environment (QUORATE_TIMING__LEASE_MS=200), then flags; the later wins.
+    It runs until SIGTERM or Ctrl-C; then it hands over leadership, flushes and exits with 0. Settings come from the file, then
+    QUORATE_* of the environment (QUORATE_TIMING__LEASE_MS=200), then flags; the later wins.
 
     Examples:
 

@@ -254,7 +254,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking, twice a second, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show every node: role, term, how far it is, and whether the cluster can serve. Exit code 3 if nobody leads.
+    """Show every node, who leads, and whether the cluster can serve.
+
+    Exit code 3 if nobody leads.
 
     Examples:
 

@@ -50,9 +50,9 @@ def up(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Start a cluster on this machine and show it live; Ctrl-C stops it. The data stays: `up` again resumes the same cluster.
+    """Start a cluster on this machine and show it live.
 
-    Nodes that run already are left alone, missing ones are started.
+    Ctrl-C stops it. The data stays: `up` again resumes the same cluster. Nodes that run already are left alone, missing ones are started.
 
     Examples:
 
@@ -202,7 +202,9 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --wipe.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Stop the local cluster: each node hands over, flushes and ends. The data stays unless --wipe.
+    """Stop the local cluster; its data stays.
+
+    Each node hands over leadership, flushes and ends.
 
     Examples:
 

@@ -24,7 +24,7 @@ def start(
     timeout: TimeoutOption = START_S,
     data: DataOption = None,
 ) -> None:
-    """Start nodes of the local cluster that do not run, in the background.
+    """Start nodes of the local cluster that do not run.
 
     Examples:
 

@@ -27,7 +27,9 @@ def txn(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Several keys in one write. Exit code 1 if the conditions did not hold and the else branch ran.
+    """Several keys in one write.
+
+    Exit code 1 if the conditions did not hold and the else branch ran.
 
     Conditions: `value KEY = VALUE` (also != < >), `version KEY > N`, `created`, `modified` and `lease` likewise,
     `exists KEY`, `absent KEY`.

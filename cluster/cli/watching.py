@@ -29,7 +29,9 @@ def watch(
     timeout: TimeoutOption = TIMEOUT_S,
     json: JsonOption = False,
 ) -> None:
-    """Print every change of a key, a prefix, or everything: revision, put or delete, key, value.
+    """Print every change of a key, a prefix, or everything.
+
+    A line has the revision, put or del, the key and its value. No change is lost or shown twice, also over a failover.
 
     Examples:
 
