@@ -94,6 +94,7 @@ class Network:
             return None
         for endpoint in self.endpoints:
             if (endpoint.host, endpoint.port) == (host, port):
+                endpoint.name = endpoint.name or name or ""  # hearsay, until the node tells itself
                 return endpoint
         if len(self.endpoints) >= ENDPOINTS_MAX:
             return None
