@@ -37,8 +37,8 @@ CHOSEN_LEASE_ID_MIN = 1 << 53
 CHOSEN_LEASE_ID_MAX = (1 << 63) - 1
 """A signed 64-bit integer, as other languages have it."""
 
-RANGE_ITEMS_MAX = 10_000
-"""Items of one range reply: about 5 ms of work; `more` says that there are others."""
+RANGE_ITEMS_MAX = 5_000
+"""Items of one range reply: 2 to 5 ms of work; `more` says that there are others."""
 
 RANGE_BYTES_MAX = 1_048_576
 """Bytes of one range reply (or one item, if that alone is larger), so that one reply never fills a client's window."""

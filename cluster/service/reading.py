@@ -49,12 +49,11 @@ def ranged(store: Store, start: bytes, end: bytes, limit: int, flags: int, overl
     parts: list[bytes] = []
     size = 0
     records = store.records
+    keys_only = bool(flags & commands.KEYS_ONLY)
     for key in islice(store.keys(start, end, overlay, descending=bool(flags & commands.DESCENDING)), most):
-        record = overlay[key] if key in overlay else records[key]
+        record = overlay[key] if overlay and key in overlay else records[key]
         assert record is not None, key
-        if flags & commands.KEYS_ONLY:
-            record = _without_value(record)
-        part = _PAIR + pack(key) + record
+        part = _PAIR + pack(key) + (_without_value(record) if keys_only else record)
         size += len(part)
         if size > RANGE_BYTES_MAX and parts:
             break

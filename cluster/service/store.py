@@ -51,6 +51,21 @@ def make_record(value: bytes, revision: int, old: bytes | None, lease: int) -> b
     return record
 
 
+class Kept:
+    """For one frozen view: records that have been replaced or deleted since, as they were, of the keys it has yet to read."""
+
+    __slots__ = ("read", "records")
+
+    def __init__(self) -> None:
+        self.read = b""
+        """The last key that the view has read; no key is empty."""
+        self.records: dict[bytes, bytes] = {}
+
+    def keep(self, key: bytes, record: bytes) -> None:
+        if key > self.read and key not in self.records:
+            self.records[key] = record
+
+
 class Store:
     """What one replica holds. Equal logs make equal stores."""
 
@@ -62,8 +77,8 @@ class Store:
         self.leases = Leases()
         self.byte_count = 0
         """Bytes of all keys and records."""
-        self.views: list[dict[bytes, bytes]] = []
-        """One for each frozen view: the records that have been replaced or deleted since, as they were."""
+        self.views: list[Kept] = []
+        """One for each frozen view."""
 
     def put(self, key: bytes, value: bytes) -> int:
         """Write one key without a lease; gives the new revision. The same as `write`, laid out flat: it is the hot path."""
@@ -82,7 +97,7 @@ class Store:
             if old[0] == HAS_LEASE:
                 self.leases.detach(key, unpacked[4])
             for view in self.views:
-                view.setdefault(key, old)
+                view.keep(key, old)
             self.byte_count += len(record) - len(old)
             history.tail_bytes += EVENT_OVERHEAD + len(key) + len(record) + len(old)
         records[key] = record
@@ -141,7 +156,7 @@ class Store:
             self.byte_count += len(key)
         else:
             for view in self.views:
-                view.setdefault(key, old)
+                view.keep(key, old)
             self.byte_count -= len(old)
             if old[0] == HAS_LEASE:
                 self.leases.detach(key, lease_of(old))
