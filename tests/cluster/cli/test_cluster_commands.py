@@ -90,10 +90,10 @@ def test_a_node_that_still_has_its_disk_is_not_replaced(typed: Command, served: 
     assert [] == served.cluster["n1"].asked("reconfigure")
 
 
-def test_the_leader_is_named_and_hands_over(typed: Command) -> None:
-    assert (0, "n1, term 1\n", "") == typed("leader")
+def test_the_leader_is_named_and_hands_over(typed: Command, served: Served) -> None:
+    assert (0, f"n1 at {served.cluster['n1'].address}, term 1\n", "") == typed("leader")
     assert (0, "n2 leads now, term 2\n", "") == typed("leader", "transfer", "n2")
-    assert {"leader": "n2", "address": "", "term": 2} == json.loads(typed("leader", "--json").out)
+    assert {"leader": "n2", "address": served.cluster["n2"].address, "term": 2} == json.loads(typed("leader", "--json").out)
 
 
 def test_nobody_leads_is_3(typed: Command, served: Served) -> None:
