@@ -121,6 +121,7 @@ class GroupCommit:
         self._failed = failed
         self._background = background
         self._rewrite = rewrite
+        self._restate: list[Holding] = []
         self._prepared_for = 0
 
     def run(self) -> None:
@@ -158,12 +159,16 @@ class GroupCommit:
             counters.refused_count += len(writes)
             return
         pieces: list[Buffer] = []
+        taken = sum([len(write.head) + len(write.blob) for write in writes if write.synced is not None])
         control = self.holdings.oldest_needed(self.wal.segment)
         if control > self.holdings.oldest:
             pieces.append(pack_control(control))
         answers: Answers = {}
         written: list[Write] = []
         groups: set[str] = set()
+        if self._restate:
+            writes = [rewritten(holding, b"", 0, 0) for holding in self._restate] + writes
+            self._restate.clear()
         for write in writes:
             if write.version is not None and (write.group in groups or not self._still_true(write)):
                 continue  # the group was not so idle after all; asked again when the next segment begins
@@ -178,7 +183,7 @@ class GroupCommit:
         if size:
             self._append(pieces, size)
             self._note(written)
-        counters.taken_bytes += sum([len(write.head) + len(write.blob) for write in writes])
+        counters.taken_bytes += taken
         if answers:
             self._post(self._synced, answers)
         if control > self.holdings.oldest:
@@ -213,7 +218,8 @@ class GroupCommit:
         for holding in self.holdings.blockers(self.wal.segment, keep_from):
             entries = holding.oldest_entries
             if entries is None or entries >= keep_from:
-                self.queue.put(rewritten(holding, b"", 0, 0))
+                # Said again at the head of the next batch, where it is true for a busy group too.
+                self._restate.append(holding)
             else:
                 self._rewrite(holding, dict(holding.last_in))
 

@@ -94,6 +94,7 @@ def test_a_barrier_behind_a_sync_is_told_with_it_and_not_with_the_next(tmp_path:
 
 
 def test_segments_that_nobody_needs_are_recycled_and_the_log_stays_small(tmp_path: Path) -> None:
+    """Also when a group writes in every batch, and made its promise long ago."""
     world = JournalWorld(str(tmp_path))
     fill(world, 1, 200)
     names = sorted(path.name for path in Path(world.directory).iterdir())
@@ -101,14 +102,16 @@ def test_segments_that_nobody_needs_are_recycled_and_the_log_stays_small(tmp_pat
 
     assert world.journal.recovery.oldest > 20
     assert len(names) <= 4, names
-    assert [(199, 1)] == indexes(world.storage("busy").load())
+    busy = world.storage("busy").load()
+    assert (Promised(4, "n3"), [(199, 1)]) == (busy.promise, indexes(busy))
 
 
 def fill(world: JournalWorld, first: int, last: int) -> None:
     """A busy group writes entries first to last - 1, about seven to a segment, and takes a snapshot of each."""
     for index in range(first, last):
         mark = snapshot(index - 1) if index > 1 else None
-        world.storage("busy").write(batch(index, entry(index, 1, b"x" * 500), snapshot=mark), nobody)
+        promise = Promised(4, "n3") if index == 1 else None
+        world.storage("busy").write(batch(index, entry(index, 1, b"x" * 500), snapshot=mark, promise=promise), nobody)
         world.settle()
 
 
