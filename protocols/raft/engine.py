@@ -222,8 +222,8 @@ class Raft:
         assert isinstance(me, Leader)
         size = len(data) + HEADER_SIZE
         options = state.options
-        if size > options.entry_bytes_max:
-            state.refuse(token, Reason.TOO_LARGE, state.node, f"{len(data)} bytes; at most {options.entry_bytes_max - HEADER_SIZE}")
+        if len(data) > options.entry_bytes_max:
+            state.refuse(token, Reason.TOO_LARGE, state.node, f"{len(data)} bytes; at most {options.entry_bytes_max}")
         elif me.uncommitted_bytes + size > options.uncommitted_bytes_max:
             state.refuse(token, Reason.OVERLOADED, state.node)
         else:

@@ -6,6 +6,8 @@ may begin, so that a follower can keep its promise to the leader's lease and sti
 
 from dataclasses import dataclass
 
+from quorate.protocols.log import HEADER_SIZE
+
 NO_PRIORITY = -1
 NEVER_ELECTED = 0
 
@@ -33,6 +35,7 @@ class RaftOptions:
     uncommitted_bytes_max: int = 64 << 20
     """What a leader takes in before a quorum answered; beyond it proposals are refused as overloaded."""
     entry_bytes_max: int = 1 << 20
+    """The data of one proposal."""
     margin_entries: int = 10_000
     """Kept below a snapshot for slow followers: this many entries, but no more than margin_bytes."""
     margin_bytes: int = 16 << 20
@@ -72,8 +75,8 @@ class RaftOptions:
             f"failover_ticks must rise from min ({self.failover_ticks_min}) to max ({self.failover_ticks_max}), below election_ticks",
         )
         _require(
-            self.entry_bytes_max <= self.uncommitted_bytes_max,
-            f"entry_bytes_max ({self.entry_bytes_max}) above uncommitted_bytes_max ({self.uncommitted_bytes_max}) could never be taken in",
+            self.entry_bytes_max + HEADER_SIZE <= self.uncommitted_bytes_max,
+            f"entry_bytes_max ({self.entry_bytes_max}) above uncommitted_bytes_max ({self.uncommitted_bytes_max}), header included, could never be taken in",
         )
         _require(self.priority >= NO_PRIORITY, f"priority must be -1, 0 or a rank from 1, not {self.priority}")
         _require(

@@ -141,8 +141,8 @@ def test_a_proposal_to_a_follower_is_refused_and_names_the_leader() -> None:
 
 def test_a_proposal_too_large_is_refused() -> None:
     cluster = led("n1", "n2", "n3", options=RaftOptions(entry_bytes_max=100))
-    cluster.put("n1", b"x" * (101 - HEADER_SIZE))
-    cluster.put("n1", b"x" * (100 - HEADER_SIZE))
+    cluster.put("n1", b"x" * 101)
+    cluster.put("n1", b"x" * 100)
 
     assert [Reason.TOO_LARGE] == [refused.reason for refused in cluster.seen["n1"].refused]
     assert 2 == cluster.cores["n1"].state.commit
