@@ -76,7 +76,8 @@ class RaftOptions:
         )
         _require(
             self.entry_bytes_max + HEADER_SIZE <= self.uncommitted_bytes_max,
-            f"entry_bytes_max ({self.entry_bytes_max}) above uncommitted_bytes_max ({self.uncommitted_bytes_max}), header included, could never be taken in",
+            f"entry_bytes_max ({self.entry_bytes_max}) and a header of {HEADER_SIZE} exceed uncommitted_bytes_max "
+            f"({self.uncommitted_bytes_max}): the largest proposal could never be taken in",
         )
         _require(self.priority >= NO_PRIORITY, f"priority must be -1, 0 or a rank from 1, not {self.priority}")
         _require(
