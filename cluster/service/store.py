@@ -132,12 +132,7 @@ class Store:
 
     def past(self, start: bytes, end: bytes, revision: int) -> "Past":
         """What differs in a range between `revision` and now."""
-        differs: Past = {}
-        if revision and revision < self.revision:
-            for _, key, _, previous in self.history.since(revision):
-                if start <= key and (not end or key < end):
-                    differs.setdefault(key, previous)
-        return differs
+        return self.history.before(start, end, revision) if 0 < revision < self.revision else {}
 
     def keys(self, start: bytes, end: bytes, past: "Past", *, descending: bool = False) -> Iterator[bytes]:
         """The keys of a range in order, with the differences in `past` laid over."""

@@ -20,7 +20,7 @@ def filled(sizes: list[int]) -> tuple[History, list[Event]]:
     """A history whose revision n has sizes[n - 1] events."""
     history, all_events = History(), []
     for revision, size in enumerate(sizes, start=1):
-        events: list[Event] = [(revision, b"k%d" % number, b"r", None) for number in range(size)]
+        events: list[Event] = [(revision, b"k%d" % number, b"%d" % revision, b"%d" % (revision - 1)) for number in range(size)]
         record(history, *events)
         all_events += events
     return history, all_events
@@ -33,7 +33,14 @@ def test_what_follows_a_revision_is_all_of_it_and_no_more(sizes: list[int], sinc
     history.compact(min(compacted, len(sizes)))
     since = max(since, history.compacted)
 
-    assert list(history.since(since)) == [event for event in events if event[0] > since]
+    later = [event for event in events if event[0] > since]
+    assert list(history.since(since)) == later
+    for start, end in ((b"", b""), (b"k1", b""), (b"k1", b"k2")):
+        then: dict[bytes, bytes | None] = {}
+        for _, key, _, previous in later:
+            if start <= key and (not end or key < end):
+                then.setdefault(key, previous)
+        assert history.before(start, end, since) == then
 
 
 def test_compaction_drops_what_is_old_and_keeps_the_rest() -> None:
