@@ -31,12 +31,12 @@ from quorate.protocols.simulation import Engine, Settings
 RESEND_TICKS = 5
 
 
-@message(65001)
+@message(65201)
 class ToyPromise(Message):
     term: int
 
 
-@message(65002)
+@message(65202)
 class ToyAppend(Message):
     """The whole log of the leader: simple, and quadratic."""
 
@@ -46,7 +46,7 @@ class ToyAppend(Message):
     entries: bytes
 
 
-@message(65003)
+@message(65203)
 class ToyAck(Message):
     term: int
     match: int
