@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands run, in its order, on a real cluster, and print what it shows.
+"""The documents tell the truth: the README's commands run, in its order, on a real cluster, and print what it shows.
 
 ```console          `$ ` begins a command (a trailing `\\` continues it), the lines below are its output
 ```python           a program: its first line, `# name.py`, is the file that a later command runs
@@ -16,6 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from quorate.cluster.runtime.config import load
+from quorate.protocols.simulation.raft_view import RAFT
+from quorate.protocols.simulation.scenario import Scenario
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"(?P<varies><!-- varies -->\n+)?```(?P<language>console|python)\n(?P<body>.*?)```\n", re.DOTALL)
@@ -124,6 +126,13 @@ def test_the_configuration_file_is_accepted(tmp_path: Path) -> None:
     file.write_text(block[1], "utf-8")
 
     assert ("n1", "n2", "n3") == tuple(load(file).members)
+
+
+def test_the_scenario_of_contributing_gives_what_it_shows() -> None:
+    block = re.search(r"```scenario\n(.*?)```\n", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)
+    assert block
+
+    assert block[1].rstrip() == Scenario(RAFT).run(block[1]).rstrip()
 
 
 def test_the_two_commands_of_the_readme_exist() -> None:
