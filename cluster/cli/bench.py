@@ -107,7 +107,7 @@ def bench(
 ) -> None:
     """Put some load on the cluster; print operations per second and latencies.
 
-    It writes keys under `bench/`. Every request waits for its answer before the next of its kind is sent.
+    It writes keys under `bench/`, and keeps so many requests going at once: each that is answered is followed by the next.
 
     Examples:
 

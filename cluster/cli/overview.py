@@ -222,7 +222,10 @@ def _remedy(view: View) -> str:
     silent = [f"{node.name} {node.client}" if node.name != "?" else node.client for node in view.nodes if node.said is None]
     if silent:
         return f"Start or check {', '.join(silent)}."
-    return "An election takes about a second; if this stays, look at the nodes' logs."
+    where = "`quorate logs` shows more" if view.is_local else "look at the nodes' logs"
+    telling = next((node for node in view.nodes if node.said is not None and node.said.ready_detail), None)
+    told = f"{telling.name} says: {telling.said.ready_detail}. " if telling is not None and telling.said is not None else ""
+    return f"{told}An election takes about a second; if this stays, {where}."
 
 
 def as_json(view: View) -> dict[str, Json]:

@@ -37,7 +37,7 @@ def start(
         raise UsageError("--learner goes with --new; a member becomes a voter with `quorate member promote NODE`")
     cluster = _open(context, data)
     if new:
-        _start_new(context, cluster, data, timeout, promote=not learner)
+        _start_new(context, cluster, timeout, promote=not learner)
         return
     started = cluster.start(*nodes or ())
     if not started:
@@ -47,20 +47,24 @@ def start(
     output.line(f"Started {', '.join(started)}.")
 
 
-def _start_new(context: typer.Context, cluster: "LocalCluster", data: str | None, timeout_s: float, *, promote: bool) -> None:
+def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float, *, promote: bool) -> None:
     from quorate.cluster.cli.members import join
+    from quorate.cluster.wire.errors import Unavailable
 
-    # Endpoints first: the new node is no help in reaching the cluster.
-    surroundings.of(context).reach(None, data)
+    # Before the new node exists, so that a cluster which cannot take it is left as it was.
+    surroundings.of(context).reach(None, str(cluster.directory.path))
+    if cluster.leader() is None:
+        raise Unavailable("no leader, so nobody can add a node now; look at `quorate status`")
     name = cluster.add_node()
     cluster.start(name)
     output.line(f"Started {name}; adding it to the cluster ...")
-    join(context, None, data, timeout_s, name=name, client=cluster.client_address(name), promote=promote)
-    output.line(
-        f"{name} is a {'voter' if promote else 'learner'} now."
-        if not promote
-        else f"{name} is a member; it votes as soon as it has caught up."
-    )
+    node = cluster.record.nodes[name]
+    try:
+        join(context, None, str(cluster.directory.path), timeout_s, name=name, client=node.client, promote=promote, number=node.number)
+    except surroundings.Hinted as hinted:
+        later = f"{name} runs and waits: `quorate member add {name} --client {node.client}`"
+        raise surroundings.Hinted(hinted.error, later) from None
+    output.line(f"{name} is a member; it votes as soon as it has caught up." if promote else f"{name} is a learner now.")
 
 
 def kill(

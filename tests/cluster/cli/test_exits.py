@@ -112,8 +112,8 @@ def test_an_unreachable_cluster_is_3_and_names_the_address(quorate: Command) -> 
 
 def test_every_command_shows_how_it_is_used(quorate: Command) -> None:
     command = get_command(app)
-    names = [(name,) for name in command.commands]  # type: ignore[attr-defined]  # a group, as it has sub-commands
-    names += [(group, name) for group in ("member", "leader", "lease") for name in command.commands[group].commands]  # type: ignore[attr-defined]
+    groups: dict[str, list[str]] = {name: list(getattr(each, "commands", ())) for name, each in command.commands.items()}  # type: ignore[attr-defined]
+    names = [(name,) for name in groups] + [(group, name) for group, below in groups.items() for name in below]
 
     for words in names:
         ran = quorate(*words, "--help")

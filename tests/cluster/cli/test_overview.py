@@ -48,6 +48,15 @@ def test_without_a_leader() -> None:
     assert "No leader: 0 of 1 nodes answer. Start or check n1 127.0.0.1:1." == sentence(view(silent("n1", "no answer"), local=False))
 
 
+def test_without_a_leader_although_all_answer_a_node_says_why() -> None:
+    waiting = NodeView("n1", "127.0.0.1:1", NodeStatus(node="n1", ready_detail="waiting for n2"))
+
+    assert (
+        "No leader: 1 of 1 node answers. n1 says: waiting for n2. "
+        "An election takes about a second; if this stays, `quorate logs` shows more." == sentence(view(waiting))
+    )
+
+
 def test_a_paused_node_can_go_on() -> None:
     said = sentence(view(node("n1", "leader"), node("n2"), silent("n3", "paused")))
 
