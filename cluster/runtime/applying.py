@@ -22,6 +22,12 @@ STRIDE = 32
 class Responder(Protocol):
     """Where an answer goes: a client's connection, or a local caller. Late answers to a closed connection are dropped there."""
 
+    @property
+    def takes_more(self) -> bool: ...
+
+    def defer(self, work: Callable[[], None]) -> None:
+        """Do `work` once it takes more."""
+
     def reply(self, request_id: int, result: object) -> None: ...
 
     def fail(self, request_id: int, error: QuorateError) -> None: ...
@@ -145,7 +151,10 @@ class Applier:
         self._reads = later
 
     def answer(self, read: Read) -> None:
-        """From the state as it is now."""
+        """From the state as it is now; for a client that does not take its answers, from the state as it is when it does."""
+        if not read.responder.takes_more:
+            read.responder.defer(lambda: self.answer(read))
+            return
         try:
             query = read.query
             result = self.machine.query(query) if type(query) is bytes else query()  # type: ignore[operator]

@@ -21,6 +21,8 @@ class Hello:
     storage: str
     configuration_index: int
     """Index of the newest configuration that names the source with this storage; -1 if it knows none that does."""
+    address: str
+    """Where the source listens for peers: answers go there, even from one who does not know the source yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class Welcome:
 class Party:
     """What a node says and demands at the door. `configuration` is a function: it changes while we run."""
 
-    def __init__(self, cluster: str, node: NodeId, storage: str, incarnation: int, configuration: Callable[[], Configuration]) -> None:
-        self.cluster, self.node, self.storage, self.incarnation = cluster, node, storage, incarnation
+    def __init__(
+        self, cluster: str, node: NodeId, storage: str, incarnation: int, address: str, configuration: Callable[[], Configuration]
+    ) -> None:
+        self.cluster, self.node, self.storage, self.incarnation, self.address = cluster, node, storage, incarnation, address
         self.configuration = configuration
         self.bootstrap = b""
         self.member = False
@@ -46,7 +50,7 @@ class Party:
     def hello_to(self, destination: NodeId) -> Hello:
         mine = self.configuration().get(self.node)
         known = self.configuration().index if mine is not None and mine.storage == self.storage else -1
-        return Hello(PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known)
+        return Hello(PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known, self.address)
 
     def welcome(self, hello: Hello) -> Welcome:
         """Let in, or refuse with an error that names both sides."""

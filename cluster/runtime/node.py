@@ -173,7 +173,9 @@ class Node:
         self._journal.on_failed = self._on_log_failed
         if (torn := self._journal.recovery.torn) is not None:
             self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
-        self._party = Party(config.cluster, config.node, self._directory.storage, self._directory.incarnation, self._configuration)
+        self._party = Party(
+            config.cluster, config.node, self._directory.storage, self._directory.incarnation, config.peer.address, self._configuration
+        )
         self._network = PeerNetwork(self._party, self._on_message, self._on_lost)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:

@@ -6,6 +6,7 @@ Messages to a peer travel on the link that we dialled; what it sends us travels 
 """
 
 import asyncio
+import dataclasses
 import random
 import zlib
 from collections.abc import Callable, Mapping
@@ -25,6 +26,9 @@ REDIAL_S_MIN, REDIAL_S_MAX = 0.02, 0.5
 # A refusal is a matter for an operator; asking often helps nobody.
 REFUSED_S = 2.0
 HELLO_S_MAX = 2.0
+HELLO_TYPES = tuple(field.type for field in dataclasses.fields(Hello))
+# Links to nodes that dialled us and are in no configuration of ours yet.
+GUESTS_MAX = 64
 
 
 class PeerInbound(Stream):
@@ -40,7 +44,7 @@ class PeerInbound(Stream):
         self._network.inbound.add(self)
 
     def _on_closed(self, error: Exception | None) -> None:
-        self._network.inbound.discard(self)
+        self._network.on_inbound_closed(self)
 
     def _on_frame(self, frame: object) -> None:
         if self.hello is None:
@@ -58,13 +62,8 @@ class PeerInbound(Stream):
     def _on_hello(self, frame: object) -> None:
         party = self._network.party
         match frame:
-            case [
-                0,
-                int(request_id),
-                "hello",
-                [int(v), str(cluster), str(source), str(destination), int(incarnation), str(storage), int(known)],
-            ]:
-                hello = Hello(v, cluster, source, destination, incarnation, storage, known)
+            case [0, int(request_id), "hello", list(fields)] if tuple(map(type, fields)) == HELLO_TYPES:
+                hello = Hello(*fields)
                 try:
                     welcome = party.welcome(hello)
                 except QuorateError as error:
@@ -97,7 +96,7 @@ class PeerOutbound(Stream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         hello = self._party.hello_to(self._destination)
-        self.send(pack((REQUEST, 0, "hello", [getattr(hello, name) for name in Hello.__slots__])))
+        self.send(pack((REQUEST, 0, "hello", dataclasses.astuple(hello))))
 
     def _on_frame(self, frame: object) -> None:
         if self.welcomed.done():
@@ -206,6 +205,7 @@ class PeerNetwork:
         self._on_lost = on_lost
         self.links: dict[NodeId, PeerLink] = {}
         self.inbound: set[PeerInbound] = set()
+        self._wanted: dict[NodeId, str] = {}
         self.corrupt_count = 0
         self.sent_count = 0
         self._server: asyncio.Server | None = None
@@ -235,13 +235,15 @@ class PeerNetwork:
             connection.close("this node stops")
 
     def connect(self, peers: Mapping[NodeId, str]) -> None:
-        """Keep links to exactly these peers (name -> address)."""
+        """Keep links to these peers (name -> address), and to guests while they stay."""
+        self._wanted = {name: address for name, address in peers.items() if name != self.party.node}
+        guests = {connection.hello.source: connection.hello.address for connection in self.inbound if connection.hello is not None}
         for name, link in list(self.links.items()):
-            if peers.get(name) != link.address:
+            if self._wanted.get(name, guests.get(name)) != link.address:
                 link.task.cancel()
                 del self.links[name]
-        for name, address in peers.items():
-            if name != self.party.node and name not in self.links:
+        for name, address in self._wanted.items():
+            if name not in self.links:
                 self.links[name] = PeerLink(self, name, address)
 
     def configuration_changed(self) -> None:
@@ -268,9 +270,18 @@ class PeerNetwork:
         link.send(self._last_frame)
 
     def on_hello(self, hello: Hello) -> None:
+        """A peer dialled us: it is up, so dial it now. One that we do not know yet is a guest: a leader that adds us, say."""
         link = self.links.get(hello.source)
         if link is not None:
             link.dial_now()
+        elif len(self.links) < len(self._wanted) + GUESTS_MAX:
+            self.links[hello.source] = PeerLink(self, hello.source, hello.address)
+
+    def on_inbound_closed(self, connection: PeerInbound) -> None:
+        self.inbound.discard(connection)
+        source = connection.hello.source if connection.hello is not None else None
+        if source in self.links and source not in self._wanted:
+            self.links.pop(source).task.cancel()
 
     def on_link(self, peer: NodeId, up: bool) -> None:
         self._log.info("peer connected" if up else "peer lost", peer=peer)

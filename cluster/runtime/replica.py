@@ -399,6 +399,11 @@ class Replica:
 class LocalCalls:
     """A Responder whose requests are awaited in this process."""
 
+    takes_more = True
+
+    def defer(self, work: Callable[[], None]) -> None:
+        work()
+
     def __init__(self) -> None:
         self._futures: dict[int, asyncio.Future[object]] = {}
         self._ids = count(1)

@@ -5,6 +5,7 @@ Everything written in one turn of the event loop leaves in one write.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
@@ -20,8 +21,8 @@ CLIENT_FRAME_MAX = 4 << 20
 PEER_FRAME_MAX = 32 << 20
 # Unsent bytes at which a connection stops reading requests until its peer takes its replies.
 WRITE_HIGH_WATER = 1 << 20
-# Unsent bytes at which a peer that takes nothing is given up: replies to what was read before the pause, and watch events.
-WRITE_BUFFER_MAX = 64 << 20
+# Unsent bytes at which a peer that takes nothing is given up: replies that could not be held back.
+WRITE_BUFFER_MAX = 256 << 20
 # Requests of one connection that may wait for their reply.
 IN_FLIGHT_MAX = 8192
 
@@ -37,6 +38,9 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outgoing: list[bytes] = []
+        self._outgoing_size = 0
+        self._deferred: deque[Callable[[], None]] = deque()
+        self._paused = False
         self._flush_due = False
         self.closed_because = ""
         """Why this side closed the connection; empty if the other side did."""
@@ -50,7 +54,16 @@ class Stream(asyncio.Protocol):
         """Bytes written but not yet taken by the kernel."""
         if self._transport is None:
             return 0
-        return self._transport.get_write_buffer_size() + sum(map(len, self._outgoing))
+        return self._transport.get_write_buffer_size() + self._outgoing_size
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether what is unsent is little enough to add to it."""
+        return not self._paused and self._outgoing_size < WRITE_HIGH_WATER
+
+    def defer(self, work: Callable[[], None]) -> None:
+        """Do `work`, which sends, once this connection takes more; dropped when it closes. Bounded by who calls."""
+        self._deferred.append(work)
 
     @property
     def peer_name(self) -> str:
@@ -88,6 +101,7 @@ class Stream(asyncio.Protocol):
         if self._transport is None or self._loop is None:
             return
         self._outgoing.append(frame)
+        self._outgoing_size += len(frame)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self.flush)
@@ -98,19 +112,28 @@ class Stream(asyncio.Protocol):
         if not self._outgoing or self._transport is None:
             self._outgoing.clear()
             return
-        outgoing, self._outgoing = self._outgoing, []
+        outgoing, self._outgoing, self._outgoing_size = self._outgoing, [], 0
         if self._transport.is_closing():
             return
         self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
         if self._transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
             self.abort("the other side does not take what it asked for")
+        elif self._deferred and not self._paused and self._loop is not None:
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        while self._deferred and self.takes_more:
+            self._deferred.popleft()()
 
     def pause_writing(self) -> None:
+        self._paused = True
         # Back-pressure: who does not take replies may not ask more.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._paused = False
+        self._catch_up()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -130,6 +153,8 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._outgoing.clear()
+        self._deferred.clear()
+        self._paused = False
         self._on_closed(exc)
 
 

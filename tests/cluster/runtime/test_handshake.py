@@ -10,7 +10,7 @@ KNOWN = Configuration((Member("n1", 1, "disk-1"), Member("n2", 2, "disk-2")), in
 
 
 def party(configuration: Configuration = KNOWN, *, node: str = "n1", storage: str = "disk-1") -> Party:
-    return Party("demo", node, storage, 7, lambda: configuration)
+    return Party("demo", node, storage, 7, "127.0.0.1:7101", lambda: configuration)
 
 
 def hello(**changes: object) -> Hello:
@@ -22,6 +22,7 @@ def hello(**changes: object) -> Hello:
         "incarnation": 1,
         "storage": "disk-2",
         "configuration_index": -1,
+        "address": "127.0.0.1:7102",
     }
     return Hello(**(fields | changes))  # type: ignore[arg-type]
 
