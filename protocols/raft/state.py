@@ -33,7 +33,8 @@ class State:
         self.rules = rules
         self.rng = rng
         self.incarnation = incarnation
-        self.restarted = promise is not None or snapshot is not None or bool(entries)
+        # A joiner may be one that lost its disk, and with it what it promised.
+        self.restarted = promise is not None or snapshot is not None or bool(entries) or not members.members
         self.snapshot = snapshot
         base, base_term = (snapshot.index, snapshot.term) if snapshot else (0, 0)
         # The margin below a snapshot is not kept across a restart: what it had replaced need not match it.

@@ -264,6 +264,9 @@ def test_a_restarted_voter_grants_nothing_for_one_lease_period() -> None:
 
     assert 2 == core.state.term
     assert "n2" == core.state.vote
+    joiner = cluster.start("n9", members=configuration())
+    joiner.receive("n2", Vote(2, 99, 1, False))
+    assert "" == joiner.state.vote
 
 
 def test_the_promise_to_a_lease_counts_from_the_tick_after_the_message() -> None:
