@@ -1,7 +1,8 @@
 """One seed from beginning to end: a safety phase in which anything may fail, then a liveness phase in which progress is owed.
 
 The rule it keeps: liveness is demanded only of what consensus promises it for: once a quorum of voters runs, sees each other and has
-working disks, a proposal commits within LIVENESS_TIMEOUTS election timeouts, whatever the other nodes and links go through.
+working disks, a proposal commits within LIVENESS_TIMEOUTS election timeouts, whatever the other nodes and links go through;
+and where these can only shout at the quorum, or only listen to it, its leader stays.
 Then everything is healed and the clients fall silent, and no member may stand still for CONVERGENCE_TIMEOUTS until all of them agree.
 """
 
@@ -14,17 +15,21 @@ from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.nemesis import Nemesis
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.policy import Pair
+from quorate.protocols.simulation.policy import Pair, one_way
 from quorate.protocols.simulation.swarm import Settings, swarm
 from quorate.protocols.simulation.workload import Operation, Workload
 from quorate.protocols.simulation.world import World
 
 # A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
 LIVENESS_TIMEOUTS = 30
+# Time for every former leader and candidate to have found out, and then to see that nothing changes any more.
+SETTLING_TIMEOUTS = 5
+STABLE_TIMEOUTS = 10
 # A snapshot transfer may break several times before it gets through.
 CONVERGENCE_TIMEOUTS = 30
 
 PROGRESS = "a healed quorum commits within its bound"
+STABILITY = "a healed quorum keeps its leader while the others only shout, or only listen"
 CONVERGENCE = "healed members go on until they agree"
 
 EVENTS = 10_000
@@ -108,6 +113,7 @@ class Campaign:
         self.nemesis.stop()
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
+        shunned = self._shun(quorum)
         before = self.workload.done("write")
         limit = self._timeouts(LIVENESS_TIMEOUTS)
         while self.workload.done("write") == before:
@@ -116,6 +122,36 @@ class Campaign:
                     PROGRESS, f"{[world.nodes[name] for name in quorum]} acknowledged no write in {LIVENESS_TIMEOUTS} election timeouts"
                 )
             world.step()
+        if shunned:
+            self._stability(quorum)
+
+    def _shun(self, quorum: list[NodeId]) -> bool:
+        """The rest stays as it is; or it can no longer hear the quorum, or no longer be heard, for good. Whether it is so."""
+        rest = [name for name in self.world.nodes if name not in quorum]
+        match Random(f"{self.seed}/rest").choice(("as it is", "deaf", "mute")):
+            case "deaf":
+                self.world.network.cut(one_way(quorum, rest))
+            case "mute":
+                self.world.network.cut(one_way(rest, quorum))
+            case _:
+                return False
+        return True
+
+    def _stability(self, quorum: list[NodeId]) -> None:
+        """Whoever cannot hear the quorum deposes nobody, however often it asks: no term begins in the quorum any more."""
+        world = self.world
+        self.workload.on = False
+        self._pass(SETTLING_TIMEOUTS)
+        before = [world.nodes[name].term for name in quorum]
+        self._pass(STABLE_TIMEOUTS)
+        after = [world.nodes[name].term for name in quorum]
+        if before != after:
+            raise Violation(STABILITY, f"the terms of {quorum} went from {before} to {after} in {STABLE_TIMEOUTS} election timeouts")
+
+    def _pass(self, timeouts: int) -> None:
+        limit = self._timeouts(timeouts)
+        while self.world.schedule.now < limit:
+            self.world.step()
 
     def _convergence(self) -> None:
         """All members of the last configuration apply all that was committed when everything was healed."""

@@ -150,8 +150,12 @@ class Watch:
 
     def full_check(self) -> None:
         """What incremental checks cannot see: the durable logs, all together, still hold everything committed."""
-        if not self._quorum_holds(self.ledger.end, self._configurations(None)):
-            raise Violation(QUORUM_DURABLE, self._holders(self.ledger.end))
+        # What was committed under a change that never committed lies on a quorum of that change: every quorum of the
+        # configuration before it meets that one, and so holds it somewhere.
+        end, voters = self.ledger.end, self.ledger.configuration.voters
+        lacking = sum(not (name in self._nodes and self._nodes[name].disk.durable.holds(end, self.ledger.terms[end])) for name in voters)
+        if 2 * lacking > len(voters):
+            raise Violation(QUORUM_DURABLE, self._holders(end))
         for node in self._nodes.values():
             fold = node.disk.durable
             if len(fold.entries) != fold.last - fold.base:
@@ -187,11 +191,14 @@ class Watch:
                 return True
         return False
 
-    def _configurations(self, own: Configuration | None) -> list[Configuration]:
-        """All that may be in force: the last committed one and those of the running nodes that come after it."""
+    def _configurations(self, own: Configuration) -> list[Configuration]:
+        """All that may be in force: the last committed one, and those after it in the log of any node, running or not."""
         found = [self.ledger.configuration]
-        for configuration in (own, *(node.core.configuration for node in self._nodes.values() if node.core is not None)):
-            if configuration is not None and configuration.index > self.ledger.configuration.index:
+        for configuration in (
+            own,
+            *(node.core.configuration if node.core is not None else node.written_configuration() for node in self._nodes.values()),
+        ):
+            if configuration.index > self.ledger.configuration.index:
                 found.append(configuration)
         return found
 

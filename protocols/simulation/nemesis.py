@@ -120,6 +120,10 @@ class Nemesis:
     # --- links ---
 
     def _cut(self, pairs: list[Pair]) -> bool:
+        """Silent, or with the news that the connections broke, as when the machine in between says so."""
+        if self._rng.random() < 0.5:
+            for source, destination in pairs:
+                self._world.hint(destination, source)
         self._world.network.cut(pairs)
         if pairs and self._rng.random() < 0.7:
             self._world.schedule.after(self._rng.randrange(4 * self._world.settings.repair_ns) + 1, self._mend, pairs)

@@ -195,6 +195,11 @@ def commands(seat: Seat) -> list[bytes]:
     return [entry.data for entry in seat.committed if entry.kind == Kind.COMMAND]
 
 
+def answered(seat: Seat) -> list[int]:
+    """The tokens of reads that came to an end."""
+    return [ready.token for ready in seat.reads] + [refused.token for refused in seat.refused]
+
+
 class CoreContract:
     """The tests."""
 
@@ -383,7 +388,7 @@ class CoreContract:
         other, committed = bench.others(leader)[0], leader.committed[-1].index
         token = other.token()
         other.running.read(token)
-        bench.run(lambda: token in [one.token for one in (*other.reads, *other.refused)])
+        bench.run(lambda: token in answered(other))
 
         assert all(ready.index >= committed for ready in other.reads if ready.token == token)
 
@@ -393,7 +398,7 @@ class CoreContract:
         bench.run(lambda: bool(leader.committed))
         token = leader.token()
         leader.running.read(token, lease=True)
-        bench.run(lambda: token in [one.token for one in (*leader.reads, *leader.refused)])
+        bench.run(lambda: token in answered(leader))
 
         assert all(ready.index >= leader.committed[0].index for ready in leader.reads if ready.token == token)
 

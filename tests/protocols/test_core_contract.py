@@ -6,5 +6,5 @@ from tests.contracts.core import MembershipContract
 
 
 class TestRaft(MembershipContract):
-    factory: CoreFactory = staticmethod(raft)  # type: ignore[assignment]
+    factory: CoreFactory = staticmethod(raft)
     options = RaftOptions(election_ticks=20, heartbeat_ticks=2, lease_ticks=5, margin_entries=0)
