@@ -57,7 +57,7 @@ _NO = (LeaseNotFound,)
 
 # By the error's code, so that errors of modules which a command did not need are not imported here.
 _USAGE_CODES = ("ConfigError",)
-_UNAVAILABLE_CODES = ("NoLocalCluster",)
+_UNAVAILABLE_CODES = ("NoLocalCluster", "NotReady")
 
 _NEXT: tuple[tuple[type[QuorateError], str], ...] = (
     (NotLeader, "try again in a moment, or look at `quorate status`"),
@@ -69,6 +69,8 @@ _NEXT: tuple[tuple[type[QuorateError], str], ...] = (
     (ChangeRefused, "`quorate member list` shows the members and how far they are"),
     (SessionExpired, "read the key to see whether it was done before you repeat it"),
 )
+
+_NEXT_BY_CODE = {"NotReady": "`quorate status` shows every node, `quorate logs` what they say; `quorate down` stops those that run"}
 
 UNCERTAIN_NEXT = "read the key to see whether it was done before you repeat it"
 
@@ -85,7 +87,8 @@ def exit_code(error: QuorateError) -> Exit:
 
 def explain(error: QuorateError, hint: str = "") -> str:
     """The lines for standard error. `hint`: what to do next, where the caller knows it better."""
-    next_step = hint or next((words for kind, words in _NEXT if isinstance(error, kind)), "")
+    known = next((words for kind, words in _NEXT if isinstance(error, kind)), "")
+    next_step = hint or known or _NEXT_BY_CODE.get(error.code, "")
     if not next_step and not error.definite:
         next_step = UNCERTAIN_NEXT
     message = error.message.strip().rstrip(".")

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -98,6 +99,7 @@ def _wants_plugins(words: Sequence[str]) -> bool:
     return command not in ours or "_QUORATE_COMPLETE" in os.environ
 
 
+@cache
 def _add_plugins() -> None:
     from importlib.metadata import entry_points
 

@@ -12,7 +12,7 @@ All calls block; an async test calls the slow ones through `asyncio.to_thread`.
 """
 
 from quorate.cluster.local.cluster import LocalCluster
-from quorate.cluster.local.directory import LocalError, NodeRecord, NoLocalCluster
+from quorate.cluster.local.directory import LocalError, NodeRecord, NoLocalCluster, NotReady
 from quorate.cluster.local.probe import call, identity, status
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "LocalError",
     "NoLocalCluster",
     "NodeRecord",
+    "NotReady",
     "call",
     "identity",
     "status",

@@ -22,6 +22,7 @@ from quorate.cluster.local.directory import (
     Directory,
     LocalError,
     NodeRecord,
+    NotReady,
     Settings,
     free_ports,
     merged,
@@ -346,11 +347,11 @@ class LocalCluster:
             for name in names:
                 code = self.exit_code(name)
                 if code is not None and len(names) == 1:
-                    raise LocalError(f"{name} ended with {_exit_words(code)}; {self._log_words(name)}")
+                    raise NotReady(f"{name} ended with {_exit_words(code)}; {self._log_words(name)}")
             if time.monotonic() >= deadline:
                 if len(names) == 1:
-                    raise LocalError(f"{names[0]} {what} after {timeout_s:g} s: {self._unready_words(names[0])}")
-                raise LocalError(f"{what} after {timeout_s:g} s: " + "; ".join(f"{name}: {self._unready_words(name)}" for name in names))
+                    raise NotReady(f"{names[0]} {what} after {timeout_s:g} s: {self._unready_words(names[0])}")
+                raise NotReady(f"{what} after {timeout_s:g} s: " + "; ".join(f"{name}: {self._unready_words(name)}" for name in names))
             time.sleep(POLL_S)
 
     def _log_words(self, name: str) -> str:

@@ -37,6 +37,10 @@ class LocalError(QuorateError):
     """The local cluster cannot do this now."""
 
 
+class NotReady(LocalError):
+    """A node ended, or did not become ready in time. Those that run were left running."""
+
+
 class NoLocalCluster(LocalError):
     """There is no local cluster in that directory."""
 

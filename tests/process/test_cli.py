@@ -285,6 +285,35 @@ def test_data_survives_down_and_up(own: Terminal) -> None:
     assert not own.directory.exists()
 
 
+def voters(terminal: Terminal) -> list[str]:
+    listed = terminal("member", "list", "--json")
+    return [member["name"] for member in json.loads(listed.out) if member["voter"]] if listed.code == 0 else []
+
+
+def test_a_fourth_node_joins_and_a_wiped_one_is_replaced(own: Terminal) -> None:
+    assert 0 == own("up", "--detach").code
+    own("put", "kept", "yes")
+
+    added = own("start", "--new")
+    assert (0, True) == (added.code, "n4 is a member" in added.out), added
+    wait_until(lambda: voters(own) == ["n1", "n2", "n3", "n4"], "n4 does not vote")
+    assert (0, "yes\n", "") == own(
+        "get", "kept", "--consistency", "local", "--endpoints", LocalCluster.open(own.directory).client_address("n4")
+    )
+
+    own("kill", "n2")
+    LocalCluster.open(own.directory).wipe("n2")
+    back = own("start", "n2", "--timeout", "2")
+    assert (3, True) == (back.code, "quorate member replace n2" in back.err), back
+    assert "n2 came back with another disk: `quorate member replace n2`." in own("status").out
+
+    assert 0 == own("member", "replace", "n2").code
+    wait_until(lambda: voters(own) == ["n1", "n2", "n3", "n4"], "n2 does not vote again")
+    assert 0 == own("member", "remove", "n4").code
+    assert ["n1", "n2", "n3"] == voters(own)
+    assert "No member: n4" in own("status").out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_in_the_foreground_stops_its_nodes_at_a_signal(own: Terminal, number: signal.Signals) -> None:
     up = own.begin("up", "--nodes", "1")

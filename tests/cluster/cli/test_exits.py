@@ -1,5 +1,8 @@
 """Exit codes, errors in words, and which cluster a command means."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from quorate.cluster.cli.main import app
 from quorate.cluster.cli.nodes import parse_settings
 from quorate.cluster.cli.output import Column, duration, plain_table, text_of
 from quorate.cluster.cli.surroundings import Surroundings
-from quorate.cluster.local import NoLocalCluster
+from quorate.cluster.local import NoLocalCluster, NotReady
 from quorate.cluster.runtime.config import ConfigError
 from quorate.cluster.wire.errors import (
     REGISTRY,
@@ -37,6 +40,7 @@ from tests.cluster.cli.conftest import Command
         (Unavailable(), Exit.UNAVAILABLE),
         (NotLeader(), Exit.UNAVAILABLE),
         (NoLocalCluster(), Exit.UNAVAILABLE),
+        (NotReady(), Exit.UNAVAILABLE),
         (Uncertain(), Exit.UNCERTAIN),
         (SessionExpired(), Exit.UNCERTAIN),
         (LeaseNotFound(), Exit.NO),
@@ -119,6 +123,19 @@ def test_every_command_shows_how_it_is_used(quorate: Command) -> None:
         ran = quorate(*words, "--help")
         assert 0 == ran.code
         assert "Example" in ran.out, words
+
+
+def test_an_installed_package_adds_a_command(tmp_path: Path) -> None:
+    (tmp_path / "greeting.py").write_text("def add(app):\n    app.command('hello')(lambda: print('hello to you'))\n")
+    information = tmp_path / "greeting-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: greeting\nVersion: 1\n")
+    (information / "entry_points.txt").write_text("[quorate.commands]\nhello = greeting:add\n")
+    command = [sys.executable, "-m", "quorate.cluster.cli.main", "hello"]
+
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+
+    assert (0, "hello to you\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_version(quorate: Command) -> None:
