@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EFBIG, EIO, ENOSPC
 from pathlib import Path
 from random import Random
@@ -78,20 +79,22 @@ def test_a_file_is_replaced_as_a_whole(files: Files, tmp_path: Path) -> None:
     assert ["a"] == files.list(str(tmp_path))
 
 
-@pytest.fixture
-def small_files() -> Iterator[int]:
-    """The system cuts writes at 1,000 bytes of a file, and fails those beyond."""
+@contextmanager
+def small_files() -> Iterator[None]:
+    """The system cuts writes at 1,000 bytes of a file, and fails those beyond: our report's too, so only for the moment."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_short_write_is_gone_on_with_until_the_system_says_why(small_files: int, tmp_path: Path) -> None:
+def test_a_short_write_is_gone_on_with_until_the_system_says_why(tmp_path: Path) -> None:
     file = RealFiles().create(str(tmp_path / "a"))
-    with pytest.raises(OSError) as caught:
+    with small_files(), pytest.raises(OSError) as caught:
         file.write_synced((b"x" * 700, b"y" * 800), 0)
 
     assert EFBIG == caught.value.errno
