@@ -35,7 +35,7 @@ class QuorateError(Exception):
         cls.code = cls.__name__
         REGISTRY[cls.code] = cls
 
-    def __init__(self, message: str = "", **details: Detail) -> None:
+    def __init__(self, message: str = "", /, **details: Detail) -> None:
         super().__init__(message or (type(self).__doc__ or type(self).__name__))
         self.details: Mapping[str, Detail] = details
 

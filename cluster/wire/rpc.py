@@ -23,6 +23,9 @@ PEER_FRAME_MAX = 32 << 20
 WRITE_HIGH_WATER = 1 << 20
 # Unsent bytes at which a peer that takes nothing is given up: replies that could not be held back.
 WRITE_BUFFER_MAX = 256 << 20
+# Elements of one array or map of a client's frame: parameters are few, and commands are bytes. The decoder makes room for
+# as many as a header announces, and arrays nest a thousand deep: without this bound 5 KB of headers would hold 80 MB.
+CLIENT_ELEMENTS_MAX = 256
 # Requests of one connection that may wait for their reply.
 IN_FLIGHT_MAX = 8192
 
@@ -32,9 +35,12 @@ pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
 class Stream(asyncio.Protocol):
     """One framed connection, either side. A subclass takes frames in `_on_frame` and the end in `_on_closed`."""
 
-    def __init__(self, *, frame_size_max: int) -> None:
+    def __init__(self, *, frame_size_max: int, elements_max: int | None = None) -> None:
         self._frame_size_max = frame_size_max
-        self._unpacker = msgpack.Unpacker(max_buffer_size=frame_size_max, use_list=True, raw=False, strict_map_key=True)
+        most = frame_size_max if elements_max is None else elements_max
+        self._unpacker = msgpack.Unpacker(
+            max_buffer_size=frame_size_max, max_array_len=most, max_map_len=most, use_list=True, raw=False, strict_map_key=True
+        )
         self._transport: asyncio.Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outgoing: list[bytes] = []
@@ -176,7 +182,7 @@ class ServerConnection(Stream):
         on_open: Callable[["ServerConnection"], None] | None = None,
         on_closed: Callable[["ServerConnection"], None] | None = None,
     ) -> None:
-        super().__init__(frame_size_max=frame_size_max)
+        super().__init__(frame_size_max=frame_size_max, elements_max=CLIENT_ELEMENTS_MAX)
         self._methods = methods
         self._opened = on_open
         self._ended = on_closed
@@ -198,8 +204,8 @@ class ServerConnection(Stream):
 
     def _on_frame(self, frame: object) -> None:
         if type(frame) is not list or len(frame) != 4 or frame[0] != REQUEST:
-            self._on_other(frame)
-            return
+            # Nor a notification: a handler's reply to one would free a place among those that wait which it never took.
+            raise ProtocolError(f"a request is [0, id, method, params], not {frame!r:.100}")
         request_id, name, params = frame[1], frame[2], frame[3]
         if type(request_id) is not int or type(params) is not list:
             raise ProtocolError(f"a request is [0, id, method, params], not {frame!r:.100}")
@@ -219,14 +225,6 @@ class ServerConnection(Stream):
             method.handler(self, request_id, *params)
         except QuorateError as error:
             self.fail(request_id, error)
-
-    def _on_other(self, frame: object) -> None:
-        """A frame that is no request. Notifications are looked up like requests, with no reply."""
-        match frame:
-            case [2, str(name), list(params)] if name in self._methods and tuple(map(type, params)) == self._methods[name].types:
-                self._methods[name].handler(self, None, *params)
-            case _:
-                raise ProtocolError(f"neither a request nor a known notification: {frame!r:.100}")
 
     def reply(self, request_id: int, result: object) -> None:
         self.in_flight -= 1
