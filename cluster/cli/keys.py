@@ -49,6 +49,7 @@ def put(
     - `quorate put greeting hello`
     - `quorate put certificate --file server.pem`
     - `date | quorate put now`
+    - `quorate put balance -- -5` (behind `--` a dash begins no option)
     """
     content = _content(value, file)
     result = with_client(
@@ -209,8 +210,8 @@ def _show_range(result: "RangeResult", *, keys: bool, count: bool, json: bool, l
         for item in result.items:
             output.line(text_of(item.key))
     elif sys.stdout.isatty() and result.items:
-        rows = [[text_of(item.key), text_of(item.value), str(item.mod_revision)] for item in result.items]
-        output.table([Column("KEY"), Column("VALUE"), Column("REVISION", number=True)], rows)
+        rows = [[str(item.mod_revision), text_of(item.key), text_of(item.value)] for item in result.items]
+        output.line(output.plain_table([Column("REVISION", number=True), Column("KEY"), Column("VALUE")], rows))
     else:
         for item in result.items:
             output.line(f"{text_of(item.key)}\t{text_of(item.value)}")

@@ -84,7 +84,8 @@ def rich_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], styles:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.title, justify="right" if column.number else "left", no_wrap=True)
+        # In a narrow terminal text goes on in the next line; numbers stay whole.
+        table.add_column(column.title, justify="right" if column.number else "left", no_wrap=column.number, overflow="fold")
     for row, style in zip(rows, styles):
         table.add_row(*row, style=style)
     return table

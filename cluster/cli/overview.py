@@ -182,7 +182,8 @@ def sentence(view: View) -> str:
     leader = view.leader
     total = len(view.nodes)
     if leader is None or leader.group is None:
-        return f"No leader: {view.answering} of {total} {_nodes(view.answering)}. {_remedy(view)}"
+        answer = f"{'node' if total == 1 else 'nodes'} {'answers' if view.answering == 1 else 'answer'}"
+        return f"No leader: {view.answering} of {total} {answer}. {_remedy(view)}"
     members = view.members
     voters = [member.name for member in members.values() if member.voter]
     lost = [node.name for node in view.nodes if view.lost_disk(node)]
@@ -202,10 +203,6 @@ def sentence(view: View) -> str:
 
 def _spare_words(spare: int) -> str:
     return "none may fail" if spare == 0 else f"{spare} more may fail"
-
-
-def _nodes(count: int) -> str:
-    return "node answers" if count == 1 else "nodes answer"
 
 
 def _remedy(view: View) -> str:

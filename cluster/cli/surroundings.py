@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from quorate.cluster.wire.errors import QuorateError, Unavailable
+from quorate.cluster.wire.errors import NotLeader, QuorateError, Unavailable
 
 if TYPE_CHECKING:
     from quorate.cluster.client import Client
@@ -73,7 +73,7 @@ class Surroundings:
 
     def hint(self, error: QuorateError, endpoints: str | None, data: str | None) -> str:
         """What a person does next about an unreachable local cluster."""
-        if not isinstance(error, Unavailable):
+        if not isinstance(error, (Unavailable, NotLeader)):
             return ""
         if self.named_endpoints(endpoints, data):
             return "`quorate status` shows which nodes answer"

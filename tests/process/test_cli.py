@@ -227,7 +227,7 @@ def test_without_a_majority_the_error_says_what_to_start(shared: Terminal) -> No
     assert 3 == ran.code
     assert "start the others with `quorate start n1 n2`" in ran.err
     assert 3 == status.code
-    assert "No leader: 1 of 3 node answers." in status.out
+    assert "No leader: 1 of 3 nodes answers." in status.out
     assert 0 == shared("put", "k", "v", "--timeout", "20").code
 
 

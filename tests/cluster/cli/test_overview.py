@@ -43,9 +43,9 @@ def test_with_one_down_none_may_fail_and_the_command_that_starts_it_is_named() -
 
 
 def test_without_a_leader() -> None:
-    assert "No leader: 1 of 3 node answers. Start with `quorate start n1 n2`." == sentence(view(silent("n1"), silent("n2"), node("n3")))
+    assert "No leader: 1 of 3 nodes answers. Start with `quorate start n1 n2`." == sentence(view(silent("n1"), silent("n2"), node("n3")))
     assert "No leader: 0 of 2 nodes answer. Start them with `quorate up`." == sentence(view(silent("n1"), silent("n2")))
-    assert "No leader: 0 of 1 nodes answer. Start or check n1 127.0.0.1:1." == sentence(view(silent("n1", "no answer"), local=False))
+    assert "No leader: 0 of 1 node answer. Start or check n1 127.0.0.1:1." == sentence(view(silent("n1", "no answer"), local=False))
 
 
 def test_without_a_leader_although_all_answer_a_node_says_why() -> None:
