@@ -64,6 +64,11 @@ class Connection(Stream):
         """Requests that wait for their reply, and callers that wait to make one."""
         return len(self._pending) + len(self._queue)
 
+    @property
+    def is_silent(self) -> bool:
+        """It owes an answer to a ping."""
+        return self._pinged_ms > 0 and not self._heard
+
     def call(self, method: str, params: tuple[object, ...], deadline_ms: int) -> "asyncio.Future[object]":
         """Send a request. The future gives the result or raises the node's error, ConnectionLost or DeadlinePassed."""
         loop = self._loop

@@ -46,6 +46,7 @@ class Leader:
         self._hops = 0
         network.listener.on_open.append(self._on_open)
         network.listener.on_lost.append(self._on_lost)
+        network.listener.on_silent.append(self._on_silent)
         network.listener.on_sweep.append(lambda now_ms: self._waiters.sweep(now_ms, self.absent))
 
     def absent(self) -> QuorateError:
@@ -139,6 +140,12 @@ class Leader:
             self.connection = None
             self.search()
 
+    def _on_silent(self, connection: Connection) -> None:
+        """Perhaps another leads already: ask, rather than wait until this one is given up."""
+        if connection is self.connection:
+            for endpoint in list(self._network.endpoints):
+                self._probe(endpoint)
+
     def _probe(self, endpoint: Endpoint) -> None:
         connection = endpoint.connection
         if connection is None or connection in self._probing:
@@ -182,7 +189,9 @@ class Leader:
             self._network.open(hint)
 
     def _found(self, connection: Connection) -> None:
-        self.connection = connection
+        before, self.connection = self.connection, connection
+        if before is not None and before is not connection and before.is_silent:
+            before.abort("silent, and another node leads")  # what waits for it goes to the new one
         self._waiters.resolve(None)
         self._end_round()
 

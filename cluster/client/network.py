@@ -32,6 +32,8 @@ class Listener:
         self.on_open: list[Callable[[Endpoint], None]] = []
         self.on_lost: list[Callable[[Endpoint, Connection], None]] = []
         self.on_notification: list[Callable[[Connection, str, list[object]], None]] = []
+        self.on_silent: list[Callable[[Connection], None]] = []
+        """Called with every sweep while it lasts."""
         self.on_sweep: list[Callable[[int], bool]] = []
         """Called with the time; True while something there waits."""
 
@@ -220,6 +222,9 @@ class Network:
         for connection in self.open_connections():
             connection.sweep(now_ms)
             busy = busy or connection.in_flight > 0
+            if connection.is_silent:
+                for told in self.listener.on_silent:
+                    told(connection)
         for listener in self.listener.on_sweep:
             busy = listener(now_ms) or busy
         self.is_sweeping = busy

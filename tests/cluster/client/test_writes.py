@@ -340,6 +340,20 @@ async def test_a_silent_leader_is_left_within_a_second_or_so(cluster: FakeCluste
     assert b"1" == await value_of(client, "x")
 
 
+async def test_a_silent_leader_is_left_at_once_when_another_says_that_it_leads(cluster: FakeCluster) -> None:
+    client = await cluster.connected()
+    await client.put("x", "0")
+    await until(lambda: all(endpoint.name for endpoint in client._network.endpoints))
+    cluster["n1"].is_silent = True
+    put = start(client.put("x", "1"))
+    await cluster.timing.advance(400)
+    assert not put.done()
+    cluster.lead("n2")
+    await cluster.timing.advance(200)
+
+    assert put.done()
+
+
 async def test_a_slow_leader_that_answers_pings_is_not_left(cluster: FakeCluster) -> None:
     client = await cluster.connected()
     await client.put("x", "0")
