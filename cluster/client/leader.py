@@ -32,6 +32,8 @@ class Leader:
         self.connection: Connection | None = None
         self.term = 0
         """The highest term seen. Terms only rise, so a leader of a lower one is a leader no more."""
+        self._leading_term = 0
+        """The term in which the leader was found to lead, or at least one that it leads after."""
         self.cluster = ""
         """The cluster's id, as the first node told; a node of another one is not ours."""
         self._network = network
@@ -177,19 +179,20 @@ class Leader:
         group = status.groups.get(self._group)
         if group is None or group.term < self.term:
             return
-        is_newer, self.term = group.term > self.term, group.term
+        self.term = group.term
         for member in group.members:
             self._network.named(member.name, member.client_address)
         if group.role == "leader":
             self._network.keep_only({member.name for member in group.members})
             self._hops = 0
-            if endpoint.connection is connection and (self.connection is None or is_newer):
+            if endpoint.connection is connection and (self.connection is None or group.term > self._leading_term):
                 self._found(connection)
         elif self._search is not None and (hint := self._network.named(group.leader, group.leader_address)) is not None:
             self._network.open(hint)
 
     def _found(self, connection: Connection) -> None:
         before, self.connection = self.connection, connection
+        self._leading_term = self.term
         if before is not None and before is not connection and before.is_silent:
             before.abort("silent, and another node leads")  # what waits for it goes to the new one
         self._waiters.resolve(None)

@@ -348,8 +348,12 @@ async def test_a_silent_leader_is_left_at_once_when_another_says_that_it_leads(c
     put = start(client.put("x", "1"))
     await cluster.timing.advance(400)
     assert not put.done()
+    cluster["n2"].holds.add("status")
     cluster.lead("n2")
-    await cluster.timing.advance(200)
+    await cluster.timing.advance(100)
+    assert not put.done(), "n3 has told of the new term, but nobody yet that it leads"
+    cluster["n2"].release()
+    await cluster.timing.advance(100)
 
     assert put.done()
 
