@@ -1,6 +1,7 @@
 """`quorate start` and `quorate kill`: single nodes of the local cluster, for people who want to see one crash and come back."""
 
 import signal
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 SIGNALS = {name.name.removeprefix("SIG"): name for name in signal.Signals}
 START_S = 30.0
+SLICE_S = 1.0
+"""Of waiting for a node, between two looks at what it waits for."""
+COMMAND_FOR_A_PERSON = "`quorate member"
+"""Stands in what a node says of itself when a command must be given before it can take part."""
 
 
 def start(
@@ -43,8 +48,35 @@ def start(
     if not started:
         output.line("They run already." if nodes else f"All {len(cluster.names)} nodes run already.")
         return
-    cluster.wait_ready(*started, timeout_s=timeout)
+    for node in started:
+        _wait(cluster, node, timeout)
     output.line(f"Started {', '.join(started)}.")
+
+
+def _wait(cluster: "LocalCluster", node: str, timeout_s: float) -> None:
+    """Until the node is ready, or says that it waits for something that only a person can do."""
+    from quorate.cluster.local import NotReady
+
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            cluster.wait_ready(node, timeout_s=min(SLICE_S, max(0.0, deadline - time.monotonic())))
+            return
+        except NotReady:
+            detail = _detail(cluster, node)
+            if COMMAND_FOR_A_PERSON in detail:
+                raise NotReady(f"{node} runs, but it cannot take part: {detail}") from None
+            if time.monotonic() >= deadline or not cluster.is_running(node):
+                raise
+
+
+def _detail(cluster: "LocalCluster", node: str) -> str:
+    from quorate.cluster.wire.errors import QuorateError
+
+    try:
+        return cluster.status(node).ready_detail
+    except QuorateError:
+        return ""
 
 
 def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float, *, promote: bool) -> None:

@@ -248,7 +248,7 @@ def test_a_paused_node_is_shown_as_such(shared: Terminal) -> None:
 def test_logs_are_readable_and_json_on_request(shared: Terminal) -> None:
     text = shared("logs", "n1", "--lines", "1000")
     assert (0, True) == (text.code, "listening" in text.out)
-    assert all(line.split()[1] == "n1" for line in text.out.splitlines())
+    assert [] == [line for line in text.out.splitlines() if line.split()[1] != "n1"]
     assert "event" in json.loads(shared("logs", "n1", "--lines", "1", "--json").out)
 
 
@@ -303,7 +303,7 @@ def test_a_fourth_node_joins_and_a_wiped_one_is_replaced(own: Terminal) -> None:
 
     own("kill", "n2")
     LocalCluster.open(own.directory).wipe("n2")
-    back = own("start", "n2", "--timeout", "2")
+    back = own("start", "n2")
     assert (3, True) == (back.code, "quorate member replace n2" in back.err), back
     assert "n2 came back with another disk: `quorate member replace n2`." in own("status").out
 
