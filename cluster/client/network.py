@@ -124,7 +124,7 @@ class Network:
         answering = [str(endpoint) for endpoint in self.endpoints if endpoint.connection is not None]
         silent = [f"{endpoint}: {endpoint.problem}" for endpoint in self.endpoints if endpoint.connection is None]
         count = len(self.endpoints)
-        text = f"{len(answering)} of {count} {'node' if count == 1 else 'nodes'} {'answers' if len(answering) == 1 else 'answer'}"
+        text = f"{len(answering)} of {count} nodes {'answers' if len(answering) == 1 else 'answer'}"
         if answering:
             text += f" ({', '.join(answering)})"
         if silent:
