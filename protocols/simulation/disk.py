@@ -141,11 +141,12 @@ class SimulatedDisk:
         """From now on nothing becomes durable and nothing is answered."""
         self.failed = True
 
-    def release(self) -> None:
-        """End a hold: sync all that has gathered."""
-        self.held = False
+    def release(self, count: int | None = None) -> None:
+        """End a hold and sync all that has gathered; or sync only the first `count` batches, and hold on."""
+        self.held = count is not None
         if not self._covered and self._queue:
             self._begin()
+            self._covered = len(self._queue) if count is None else min(count, len(self._queue))
 
     def _begin(self) -> None:
         self._covered = len(self._queue)

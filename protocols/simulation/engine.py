@@ -24,6 +24,9 @@ class View(Protocol):
     def granted(self, message: Message) -> tuple[int, NodeId | None] | None:
         """The (term, candidate) for which this message grants its sender's vote; candidate None: the addressee. None if no grant."""
 
+    def durable(self, core: Core) -> int:
+        """Up to where the core counts its own log as durable."""
+
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         """A leader's knowledge of how far each peer's log agrees with its own."""
 

@@ -30,6 +30,8 @@ MATCH_GROWS = "what a leader knows of a peer's log never falls"
 ONE_CHANGE = "one membership change at a time, and quorums overlap"
 MATCHING_KEPT = "a matching or committed suffix is never truncated"
 SNAPSHOT_STATE = "a snapshot's state is the replay of its prefix"
+DURABLE_TRUE = "what a core counts as durable is on its disk"
+FROZEN_DURABLE = "a snapshot is frozen only at an index that is durable here"
 FRESH_READ = "a read sees every write acknowledged before it began"
 FRESH_LEASE_READ = "a lease read sees every write acknowledged before it began"
 ANSWER_TRUE = "an acknowledged write is the one that was committed"
@@ -111,6 +113,16 @@ class Watch:
         if not self._steps % MATCH_CHECK_STEPS:
             self._compare_matches(node, core, term)
 
+    def synced(self, node: "Node", core: Core) -> None:
+        """The core was told that batches are durable, and has taken in nothing else since its last turn."""
+        index = self._view.durable(core)
+        entry = node.written.entries.get(index)
+        if entry is not None and not node.disk.durable.holds(index, entry.term):
+            raise Violation(
+                DURABLE_TRUE,
+                f"{node} counts {index} of term {entry.term} as durable; its disk holds {node.disk.durable.entries.get(index)}",
+            )
+
     def sends(self, node: "Node", to: NodeId, message: Message) -> None:
         """The node lets a message go."""
         grant = self._view.granted(message)
@@ -123,6 +135,13 @@ class Watch:
         machine = node.machine
         if machine.digest != self.ledger.digests[machine.applied]:
             raise Violation(COMMITTED_PREFIXES, f"{node} has applied another history up to {machine.applied}")
+
+    def freezes(self, node: "Node", image: Image) -> None:
+        """The node takes a snapshot of its own state."""
+        index, term = image.snapshot.index, image.snapshot.term
+        if not node.disk.durable.holds(index, term):
+            raise Violation(FROZEN_DURABLE, f"{node} freezes at {index} of term {term}, but its disk ends at {node.disk.durable.last}")
+        self.snapshot(node, image)
 
     def snapshot(self, node: "Node", image: Image) -> None:
         """A snapshot image was made or is about to be restored."""
@@ -168,7 +187,7 @@ class Watch:
         if committed[0].index != node.taken + 1 or committed[-1].index != node.taken + len(committed):
             raise Violation(COMMITTED_PREFIXES, f"{node} commits {[entry.index for entry in committed]} after {node.taken}")
         for entry in committed:
-            first = ledger.commit(entry, str(node)) or first
+            first = ledger.commit(entry, str(node), node.term) or first
         node.taken = committed[-1].index
         if not first:
             return
@@ -252,7 +271,7 @@ class Watch:
         self._voted(node.name, term, node.name)
         node.leads = term
         end = self.ledger.end
-        while end and self.ledger.terms[end] >= term:  # committed under a later leader: not this one's to hold
+        while end and self.ledger.decided_in[end] >= term:
             end -= 1
         if not node.written.holds(end, self.ledger.terms[end]):
             raise Violation(LEADER_COMPLETE, f"{node} leads term {term} without {self._holders(end)}")

@@ -27,6 +27,9 @@ class Ledger:
 
     def __init__(self, bootstrap: Configuration) -> None:
         self.terms = [0]
+        self.decided_in = [0]
+        """The term in which each was committed, which may be later than its own: leaders of later terms hold it, a late one of an
+        earlier term need not."""
         self.digests = [0]
         self._entries: list[tuple[int, int, bytes]] = [(0, 0, b"")]
         self._origins: dict[int, int] = {}
@@ -42,8 +45,8 @@ class Ledger:
         """Who proposed what is committed there."""
         return self._entries[index][0]
 
-    def commit(self, entry: Entry, who: str) -> bool:
-        """One node says that this entry is committed; True if it is the first to say so."""
+    def commit(self, entry: Entry, who: str, term: int) -> bool:
+        """One node, now in `term`, says that this entry is committed; True if it is the first to say so."""
         index = entry.index
         known = (entry.origin, entry.kind, entry.data)
         if index < len(self.terms):
@@ -62,6 +65,7 @@ class Ledger:
             if entry.origin in self._refused:
                 raise Violation(REFUSED_IS_DEFINITE, f"{who} commits origin {entry.origin:x} at {index} after its refusal")
         self.terms.append(entry.term)
+        self.decided_in.append(max(term, self.decided_in[-1]))
         self._entries.append(known)
         self.digests.append(chain(self.digests[-1], entry))
         if entry.kind == Kind.CONFIGURATION:

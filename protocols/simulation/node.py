@@ -7,7 +7,6 @@ The real driver keeps the same order.
 
 from collections import deque
 from random import Random
-from typing import Protocol
 
 from quorate.protocols.core import (
     Configuration,
@@ -20,36 +19,15 @@ from quorate.protocols.core import (
     NodeId,
     Send,
     Snapshot,
-    Transfer,
     Transport,
     origin,
 )
 from quorate.protocols.simulation.clock import NodeClock
 from quorate.protocols.simulation.disk import Fold, SimulatedDisk
-from quorate.protocols.simulation.engine import Engine
-from quorate.protocols.simulation.invariants import Watch
+from quorate.protocols.simulation.host import Host
 from quorate.protocols.simulation.machine import DigestMachine, Image
-from quorate.protocols.simulation.schedule import Schedule
-from quorate.protocols.simulation.swarm import Settings
-from quorate.protocols.simulation.trace import Trace
+from quorate.protocols.simulation.snapshots import Snapshots
 from quorate.protocols.simulation.workload import Operation, Outcome
-
-
-class Host(Protocol):
-    """What a node needs of the world it lives in."""
-
-    schedule: Schedule
-    settings: Settings
-    engine: Engine
-    watch: Watch
-    trace: Trace
-    rng: Random
-
-    def options_of(self, name: NodeId) -> object: ...
-
-    def crash(self, node: "Node") -> None: ...
-
-    def transfer(self, source: "Node", transfer: Transfer, image: Image) -> None: ...
 
 
 class Node:
@@ -96,7 +74,7 @@ class Node:
         if recovered.snapshot is not None:
             self.machine.restore(self.disk.images[recovered.snapshot.id])
             self.configuration = recovered.snapshot.configuration
-        self._snapshot_index = self.taken = self.machine.applied
+        self.snapshots.index = self.taken = self.machine.applied
         self.written = self.disk.durable.copy()
         self._ticks = self.clock.ticks(self.host.schedule.now)
         rng = Random(f"{self.name}/{self.incarnation}/{self.host.settings.variant}/{self.host.rng.getrandbits(32)}")
@@ -113,6 +91,7 @@ class Node:
 
     def _begin(self) -> None:
         """All that dies with the process."""
+        self.snapshots: Snapshots = Snapshots(self)
         self._inbox: list[tuple[NodeId, Message]] = []
         self._requests: list[Operation] = []
         self._after_sync: deque[tuple[int, list[Send]]] = deque()
@@ -124,8 +103,6 @@ class Node:
         self._counter = 0
         self._ticks = 0
         self._turn_due = False
-        self._saving = False
-        self._snapshot_index = 0
         self.fuse = 0
         self.paused = False
         self.leads = 0
@@ -210,8 +187,6 @@ class Node:
             if not self.paused:
                 self.turn()
 
-    # --- one turn of the loop ---
-
     def turn(self) -> None:
         """Drain the sockets, then read the clock and tick, then feed the requests, then carry out what comes of it."""
         assert self.core is not None, self
@@ -295,8 +270,8 @@ class Node:
         for refused in effects.refused:
             self._resolve(refused.token, Outcome.REFUSED, refused.leader)
         for transfer in effects.transfers:
-            self._transfer(transfer)
-        self._compact()
+            self.snapshots.transfer(transfer)
+        self.snapshots.compact()
 
     def _send(self, sends: list[Send]) -> bool:
         watch, transport = self.host.watch, self.transport
@@ -340,7 +315,9 @@ class Node:
         if self.host.trace.on:
             self.host.trace.synced(self.name, serial)
         self.core.synced(serial)
-        self._forget_images()
+        if not self._turn_due:
+            self.host.watch.synced(self, self.core)
+        self.snapshots.forget_older()
         self.flush()
 
     def _restore(self, snapshot: Snapshot) -> None:
@@ -348,7 +325,7 @@ class Node:
         self.host.watch.snapshot(self, image)
         self.machine.restore(image)
         self.configuration = snapshot.configuration
-        self._snapshot_index = snapshot.index
+        self.snapshots.index = snapshot.index
         while self._backlog and self._backlog[0].index <= snapshot.index:
             self._backlog.popleft()
 
@@ -411,49 +388,12 @@ class Node:
                 return Configuration.decode(entry.data, index)
         return self.bootstrap if fold.snapshot is None else fold.snapshot.configuration
 
-    def _transfer(self, transfer: Transfer) -> None:
-        image = self.disk.images.get(transfer.snapshot.id)
-        if image is None:  # a newer one has replaced it
-            self.host.schedule.after(1, self.transferred, transfer.to, transfer.snapshot, False)
-        else:
-            self.host.transfer(self, transfer, image)
-
-    def _compact(self) -> None:
-        """Freeze the state when enough was applied since the last snapshot; only ever at an index that is durable here."""
-        every, applied = self.host.settings.compact_every, self.machine.applied
-        if every and applied - self._snapshot_index >= every:
-            self.freeze()
-
-    def freeze(self) -> bool:
-        """Begin a snapshot of the state as it is now. False if its index is not durable here yet, or one is under way."""
-        assert self.core is not None, self
-        index = self.machine.applied
-        if self._saving or index <= self._snapshot_index or not self._may_freeze(self.core, index):
-            return False
-        term = self.host.watch.ledger.terms[index]
-        snapshot = Snapshot(f"{self.name}-{self.incarnation}-{index}", index, term, self.configuration, size=64 * index)
-        image = Image(snapshot, self.machine.digest)
-        self.host.watch.snapshot(self, image)
-        self._saving = True
-        incarnation = self.incarnation
-        self.disk.save(image, lambda durable: self._frozen(snapshot, incarnation, durable))
-        return True
-
-    def _may_freeze(self, core: Core, index: int) -> bool:
+    def may_freeze(self, core: Core, index: int) -> bool:
         """What is applied may rest on other nodes' disks alone; a snapshot must not run ahead of the log that it replaces."""
         return core.status.durable >= index
 
-    def _frozen(self, snapshot: Snapshot, incarnation: int, durable: bool) -> None:
-        if incarnation != self.incarnation or self.core is None:
-            return
-        self._saving = not durable
-        if durable and snapshot.index > self._snapshot_index:
-            self._snapshot_index = snapshot.index
+    def compacted(self, snapshot: Snapshot) -> None:
+        """A snapshot of our own state is durable."""
+        if self.core is not None:
             self.core.compact(snapshot)
             self._wake()
-
-    def _forget_images(self) -> None:
-        """Older images than the durable log begins with are of no use to anyone."""
-        images, base = self.disk.images, self.disk.durable.base
-        if len(images) > 1 and base:
-            self.disk.forget({name for name, image in images.items() if image.snapshot.index >= base})

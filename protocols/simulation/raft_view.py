@@ -28,6 +28,10 @@ class RaftView:
     def granted(self, message: Message) -> tuple[int, NodeId | None] | None:
         return (message.term, None) if isinstance(message, VoteReply) and message.granted else None
 
+    def durable(self, core: Core) -> int:
+        assert isinstance(core, Raft)
+        return core.state.log.durable
+
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         assert isinstance(core, Raft)
         role = core.state.role

@@ -22,7 +22,7 @@ a broken one is a line that begins with VIOLATION.
     settle               deliver until nothing is under way
     cut n1>n2 n3, heal   silence links for good ("n3": all of n3's, both ways); open all again
     unreachable n1 n2    n1 hears that its connection to n2 broke
-    hold n1, sync n1     n1's disk syncs nothing any more; syncs all and goes on
+    hold n1, sync n1     n1's disk syncs nothing any more; syncs all and goes on (`sync n1 2`: two batches only, and holds on)
     crash n1, restart n1
     lose n1              crash, and the disk keeps nothing that was not synced (crash keeps it all)
     snapshot n1          n1 takes a snapshot of its state and compacts its log
@@ -281,11 +281,11 @@ class Scenario:
         self._node(words[0]).disk.held = True
 
     def _do_sync(self, words: list[str]) -> None:
-        self._node(words[0]).disk.release()
+        self._node(words[0]).disk.release(int(words[1]) if len(words) > 1 else None)
 
     def _do_snapshot(self, words: list[str]) -> None:
         node = self._node(words[0])
-        done = node.freeze()
+        done = node.snapshots.freeze()
         self._say(node.name, f"takes a snapshot at {node.machine.applied}" if done else "has nothing durable to take a snapshot of")
 
     def _do_stream(self, words: list[str]) -> None:

@@ -26,7 +26,7 @@ FULL_CHECK_EVENTS = 512
 # A connection's end is noticed within this time where it is noticed at once.
 HINT_NS_MAX = 5 * MILLISECOND
 
-CORE_ASSERTION = "the core's own assertions hold"
+CORE_ASSERTION = "the core raises nothing, and its own assertions hold"
 
 
 def member(number: int, *, voter: bool = True, promote: bool = False) -> Member:
@@ -190,6 +190,6 @@ class World:
                 self.watch.full_check()
         except Violation:
             raise
-        except AssertionError as problem:
-            raise Violation(CORE_ASSERTION, str(problem)) from problem
+        except Exception as problem:
+            raise Violation(CORE_ASSERTION, f"{type(problem).__name__}: {problem}") from problem
         return more

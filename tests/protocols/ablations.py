@@ -42,17 +42,15 @@ class LetsEmptyBatchesOvertake(Node):
 
 
 class TearsBatches(SimulatedDisk):
-    """Atomic batches: a crash may leave a batch's entries without its promise and its truncation."""
+    """Atomic batches: the sectors of one write reach the disk in any order; a crash may leave a batch without its beginning."""
 
     def crash(self) -> None:
-        queue = list(self._queue)
-        before = len(self.durable.entries), self.durable.last
+        queue, before = list(self._queue), self.durable.last
         super().crash()
-        for batch in queue:
-            if batch.entries and before == (len(self.durable.entries), self.durable.last):
-                batch.promise, batch.truncate, batch.snapshot = None, None, None
-                self.durable.add(batch)
-                break
+        torn = next((batch for batch in queue if batch.entries and batch.entries[-1].index > self.durable.last), None)
+        if torn is not None and self.durable.last == before:
+            torn.promise, torn.truncate, torn.snapshot, torn.entries = None, None, None, torn.entries[len(torn.entries) // 2 :]
+            self.durable.add(torn)
 
 
 class ForgetsToClip(Log):
@@ -110,7 +108,7 @@ class AnswersBeforeApplying(Node):
 class FreezesAhead(Node):
     """A snapshot is taken of what is applied though it is not durable here."""
 
-    def _may_freeze(self, core: Core, index: int) -> bool:
+    def may_freeze(self, core: Core, index: int) -> bool:
         return True
 
 

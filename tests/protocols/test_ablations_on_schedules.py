@@ -2,18 +2,41 @@
 
 import pytest
 
-from quorate.protocols.simulation.invariants import FRESH_LEASE_READ
+from quorate.protocols.simulation.invariants import DURABLE_TRUE, FRESH_LEASE_READ, FRESH_READ, ONE_VOTE
 from quorate.protocols.simulation.raft_view import RAFT
 from quorate.protocols.simulation.scenario import Scenario
 from tests.protocols.ablations import (
     BreaksLeasePromises,
     Broken,
+    CountsOneTickATurn,
     FeedsBeforeTicking,
     ForgetsPromisesAtStart,
     KeepsLeaseDuringHandOver,
+    LeaseForEver,
     LeaseFromTheAnswer,
+    NoClip,
     NoPreVote,
+    ReadsByARoundUnderWay,
+    VoteNotPersisted,
 )
+
+CRASH_AFTER_THE_VOTE = """
+cluster 4 election_ticks=10 heartbeat_ticks=2 lease_ticks=3
+campaign n1
+drop n1>n2
+campaign n2
+drop n2>n1
+deliver n1>n3 n2>n4
+deliver n3>n1 n4>n2
+deliver n1>n4 n2>n3
+deliver n4>n1 n3>n2
+deliver n1>n3 n2>n4
+crash n3
+restart n3
+tick n3 6
+deliver n2>n3
+----
+"""
 
 STALLED_LEADER = """
 cluster 3 election_ticks=20 heartbeat_ticks=2 lease_ticks=5
@@ -92,6 +115,32 @@ lease n1
 ----
 """
 
+READ_DURING_A_ROUND = """
+cluster 3 election_ticks=100 heartbeat_ticks=10 lease_ticks=25
+elect n1
+tick n1 10
+deliver n1>n2 n1>n3
+cut n1
+tick n3
+tick n2
+unreachable n2 n1
+unreachable n3 n1
+tick n3 29
+tick n2 40
+deliver n2>n3
+deliver n3>n2
+deliver n2>n3
+deliver n3>n2
+deliver n2>n3
+deliver n3>n2
+propose n2 x
+deliver n2>n3
+deliver n3>n2
+read n1
+deliver n2>n1 n3>n1
+----
+"""
+
 HAND_OVER_BEHIND_ITS_BACK = """
 cluster 3 election_ticks=100 heartbeat_ticks=10 lease_ticks=25
 elect n1
@@ -108,6 +157,24 @@ lease n1
 """
 
 
+OVERWRITTEN_WHILE_IN_FLIGHT = """
+cluster 5 election_ticks=10 heartbeat_ticks=2 lease_ticks=3
+elect n1
+hold n3
+cut n1>n2 n1>n4 n1>n5
+propose n1 lost
+deliver n1>n3
+drop
+cut n1
+tick n4 10
+tick n5 10
+elect n2
+log n2 n3
+sync n3 1
+----
+"""
+
+
 def told(schedule: str, ablation: type | None = None) -> list[str]:
     if ablation is None:
         return Scenario(RAFT).run(schedule).splitlines()
@@ -116,22 +183,27 @@ def told(schedule: str, ablation: type | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "ablation"),
+    ("schedule", "ablation", "invariant"),
     [
-        (STALLED_LEADER, FeedsBeforeTicking),
-        (DEPOSED_WITHIN_ITS_LEASE, BreaksLeasePromises),
-        (VOTER_RESTARTS_WITHIN_THE_LEASE, ForgetsPromisesAtStart),
-        (ANSWER_COMES_LATE, LeaseFromTheAnswer),
-        (HAND_OVER_BEHIND_ITS_BACK, KeepsLeaseDuringHandOver),
+        (OVERWRITTEN_WHILE_IN_FLIGHT, NoClip, DURABLE_TRUE),
+        (CRASH_AFTER_THE_VOTE, VoteNotPersisted, ONE_VOTE),
+        (STALLED_LEADER, FeedsBeforeTicking, FRESH_LEASE_READ),
+        (STALLED_LEADER, CountsOneTickATurn, FRESH_LEASE_READ),
+        (STALLED_LEADER, LeaseForEver, FRESH_LEASE_READ),
+        (DEPOSED_WITHIN_ITS_LEASE, BreaksLeasePromises, FRESH_LEASE_READ),
+        (VOTER_RESTARTS_WITHIN_THE_LEASE, ForgetsPromisesAtStart, FRESH_LEASE_READ),
+        (ANSWER_COMES_LATE, LeaseFromTheAnswer, FRESH_LEASE_READ),
+        (READ_DURING_A_ROUND, ReadsByARoundUnderWay, FRESH_READ),
+        (HAND_OVER_BEHIND_ITS_BACK, KeepsLeaseDuringHandOver, FRESH_LEASE_READ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_a_lease_read_is_stale_without(schedule: str, ablation: type) -> None:
+def test_a_schedule_misses(schedule: str, ablation: type, invariant: str) -> None:
     broken = [line for line in told(schedule, ablation) if line.startswith("VIOLATION")]
 
     assert [] == [line for line in told(schedule) if line.startswith("VIOLATION")]
     assert len(broken) == 1
-    assert broken[0].startswith(f"VIOLATION {FRESH_LEASE_READ}")
+    assert broken[0].startswith(f"VIOLATION {invariant}")
 
 
 COMES_BACK_FROM_ISOLATION = """

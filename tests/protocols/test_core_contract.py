@@ -2,7 +2,7 @@
 
 from quorate.protocols.core import CoreFactory
 from quorate.protocols.raft import RaftOptions, raft
-from tests.contracts.core import MembershipContract
+from tests.contracts.membership import MembershipContract
 
 
 class TestRaft(MembershipContract):

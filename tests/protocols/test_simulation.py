@@ -159,8 +159,8 @@ def command(index: int, term: int = 1, origin: int = 0, data: bytes = b"x") -> E
 
 def ledger() -> Ledger:
     made = Ledger(World(TOY, Settings(), 1).bootstrap)
-    made.commit(command(1), "n1")
-    made.commit(command(2), "n1")
+    made.commit(command(1), "n1", 1)
+    made.commit(command(2), "n1", 1)
     return made
 
 
@@ -175,7 +175,7 @@ def ledger() -> Ledger:
 )
 def test_the_ledger_refuses_a_second_history(entry: Entry, invariant: str) -> None:
     with pytest.raises(Violation) as caught:
-        ledger().commit(entry, "n2")
+        ledger().commit(entry, "n2", 1)
 
     assert invariant == caught.value.invariant
 
@@ -185,7 +185,7 @@ def test_a_refused_proposal_must_not_commit_later_nor_have_committed_before() ->
     after.refused(3, "n1")
 
     with pytest.raises(Violation, match=REFUSED_IS_DEFINITE):
-        after.commit(command(3), "n1")
+        after.commit(command(3), "n1", 1)
     with pytest.raises(Violation, match=REFUSED_IS_DEFINITE):
         before.refused(2, "n1")
 

@@ -238,6 +238,10 @@ class ToyView:
     def granted(self, message: Message) -> tuple[int, NodeId | None] | None:
         return None
 
+    def durable(self, core: Core) -> int:
+        assert isinstance(core, ToyCore)
+        return core._durable
+
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         assert isinstance(core, ToyCore)
         return core._match
