@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from quorate.cluster.wire.errors import BadRequest, QuorateError, Uncertain
+from quorate.cluster.wire.errors import BadRequest, QuorateError, Unavailable, Uncertain
 from quorate.protocols.core import NO_ORIGIN, Configuration, Entry, Kind, Snapshot, StateMachine, Token
 
 SLICE_S = 0.002
@@ -72,15 +72,14 @@ class Applier:
         self._holds = 0
         """Restorations and freezes under way: meanwhile nothing is applied, commits queue."""
         self._released = asyncio.Event()
+        self._expected: Snapshot | None = None
+        """The newest snapshot that the state is to become."""
         self._stopped = False
 
     @property
     def backlog(self) -> int:
         """Entries committed and not yet applied."""
         return len(self._queue)
-
-    def stop(self) -> None:
-        self._stopped = True
 
     def enqueue(self, entries: list[Entry]) -> None:
         self._queue.extend(entries)
@@ -173,8 +172,11 @@ class Applier:
     def expect(self, snapshot: Snapshot) -> None:
         """The state will be this snapshot's: what is queued is part of it, what is committed from now on comes after it."""
         self._hold()
+        self._expected = snapshot
         self._queue.clear()
         self._queued_index = snapshot.index
+        # Their entries may be among those that are never applied here one by one, so nobody would ever be told.
+        self._fail_waiting(Uncertain(f"a snapshot up to entry {snapshot.index} took the place of the log; it may have been written"))
 
     async def restore(self, snapshot: Snapshot, chunks: Iterable[bytes]) -> None:
         """Replace the state by that of the snapshot expected, stepwise; stale reads of the old state go on until the swap."""
@@ -182,6 +184,10 @@ class Applier:
         for _ in self.machine.restore(chunks):
             await asyncio.sleep(0)
             if self._stopped:
+                return
+            if snapshot is not self._expected:
+                # A newer one is being restored beside this one: whichever ends last must not be the older.
+                self._release()
                 return
         self.index, self.term, self.configuration = snapshot.index, snapshot.term, snapshot.configuration
         self._on_applied()
@@ -200,8 +206,10 @@ class Applier:
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Nothing is applied inside; commits and reads queue."""
-        while self._holds:
+        while self._holds and not self._stopped:
             await self._released.wait()
+        if self._stopped:
+            raise Unavailable("this replica stopped")
         self._hold()
         try:
             yield
@@ -224,9 +232,13 @@ class Applier:
     def fail_all(self, error: QuorateError) -> None:
         """The replica stops: nothing that waits will be answered otherwise."""
         self._stopped = True
-        while self.waiting:
-            self.give_up(next(iter(self.waiting)), error)
+        self._released.set()
+        self._fail_waiting(error)
         for _, reads in self._reads:
             for read in reads:
                 read.responder.fail(read.request_id, error)
         self._reads.clear()
+
+    def _fail_waiting(self, error: QuorateError) -> None:
+        while self.waiting:
+            self.give_up(next(iter(self.waiting)), error)
