@@ -30,11 +30,14 @@ def tail(path: Path, lines: int) -> list[str]:
             size = file.seek(0, 2)
             start = max(0, size - LINE_BYTES * lines)
             file.seek(start)
-            found = file.read().decode("utf-8", "replace").splitlines()
+            *found, rest = file.read().decode("utf-8", "replace").split("\n")
     except OSError:
         return []
-    # What begins in the middle of a line is not one.
-    return (found[1:] if start and len(found) > 1 else found)[-lines:]
+    if start and found:
+        del found[0]  # it begins in the middle
+    if rest and (_fields(rest) or not rest.startswith("{")):
+        found.append(rest)  # the last words of a process that died; but half a JSON line is still being written
+    return found[-lines:]
 
 
 def merged(texts: Mapping[str, list[str]]) -> list[LogLine]:

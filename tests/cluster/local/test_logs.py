@@ -32,6 +32,17 @@ def test_tail_gives_the_last_lines_also_of_a_long_file(tmp_path: Path) -> None:
     assert [] == tail(tmp_path / "nothing", 5)
 
 
+def test_a_line_that_is_being_written_is_left_out_and_the_last_words_of_a_dead_process_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    path.write_text(EARLY + "\n" + LATE[:20])
+    assert [EARLY] == tail(path, 5)
+    path.write_text(EARLY + "\n" + LATE)
+    assert [EARLY, LATE] == tail(path, 5)
+    path.write_text(EARLY + "\nSegmentation fault")
+    assert [EARLY, "Segmentation fault"] == tail(path, 5)
+
+
 def test_follow_gives_whole_lines_as_they_come_and_survives_a_log_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("before\n")
