@@ -45,6 +45,11 @@ class KeyValue(NamedTuple):
     version: int
     lease: int = 0
 
+    @property
+    def text(self) -> str:
+        """The value as UTF-8 text. UnicodeDecodeError if it is none."""
+        return self.value.decode()
+
 
 class PutResult(NamedTuple):
     """`previous` only if it was asked for and there was one."""

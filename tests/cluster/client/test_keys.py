@@ -19,7 +19,7 @@ async def test_what_is_put_is_read(cluster: FakeCluster) -> None:
     item = await client.get(b"x")
 
     assert item is not None
-    assert (b"x", b"1", put.revision) == (item.key, item.value, item.mod_revision)
+    assert (b"x", b"1", "1", put.revision) == (item.key, item.value, item.text, item.mod_revision)
     assert await client.get("y") is None
 
 
