@@ -186,14 +186,17 @@ class Leading:
             previous_term = log.term_at(first - 1)
             assert previous_term is not None, self.state
             shared[first] = Append(state.term, first - 1, previous_term, commit, me.round, packed), last
+        tells = state.now >= me.commit_told_at + state.options.commit_ticks
         for name, peer in me.peers.items():
             if peer.state == SNAPSHOT and state.timer >= peer.retry_at:
                 self.on_transferred(me, name, peer.snapshot_index, ok=False)
             if peer.next <= last or peer.state != REPLICATE:
                 self._feed(me, name, peer, shared)
             known = peer.match if peer.match < commit else commit
-            if known > peer.commit_sent:
+            if known > peer.commit_sent and tells:
+                # Not for every lone write: reads do not wait for it, the round that confirms them carries the commit index too.
                 peer.commit_sent = known
+                me.commit_told_at = state.now
                 state.send(name, Commit(state.term, known))
 
     def _feed(self, me: Leader, name: NodeId, peer: Peer, shared: dict[int, tuple[Append, int]]) -> None:

@@ -27,6 +27,8 @@ class RaftOptions:
     """The random delay before an election when the connection to the leader broke, and between quick attempts."""
     failover_tries: int = 6
     """Quick attempts before a node falls back to whole election timeouts: it may be the only one that lost the leader."""
+    commit_ticks: int = 0
+    """Followers are told of the commit index alone at most once in so many ticks; 0: whenever it moved. Appends carry it anyway."""
     append_bytes_max: int = 1 << 20
     """One append; a single larger entry still travels."""
     window_messages: int = 256
@@ -60,6 +62,10 @@ class RaftOptions:
         for name in positive.split():
             _require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         _require(self.margin_entries >= 0 and self.margin_bytes >= 0, "margin_entries and margin_bytes must not be negative")
+        _require(
+            0 <= self.commit_ticks < self.election_ticks,
+            f"commit_ticks must be 0 or more and below election_ticks, not {self.commit_ticks}",
+        )
         _require(
             self.election_ticks >= 3 * self.heartbeat_ticks,
             f"election_ticks ({self.election_ticks}) must be at least 3 heartbeat_ticks ({self.heartbeat_ticks}): "

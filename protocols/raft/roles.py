@@ -48,6 +48,8 @@ class Leader:
     """The tick at which the last confirmed round was sent; None while there is no lease."""
     lease_forfeited: bool = False
     """A hand-over was sent: its election needs no lease to run out, so this term has no lease any more."""
+    commit_told_at: int = -1
+    """The tick at which a message was last sent for the commit index alone."""
     counting_due: bool = False
     """Something was acknowledged since the last count."""
     round_counting_due: bool = False
