@@ -223,11 +223,6 @@ class NoNoop(Rules):
         return False
 
 
-class BelievesAnyCommit(Rules):
-    def commit_to_believe(self, commit: int, matched: int) -> int:
-        return commit
-
-
 class ReadsBeforeItsTermCommits(Rules):
     def may_read(self, commit: int, first_index: int) -> bool:
         return True
@@ -303,7 +298,6 @@ ABLATIONS: tuple[type, ...] = (
     TruncatesMatchingSuffixes,
     CommitsOldTermsByCounting,
     NoNoop,
-    BelievesAnyCommit,
     ReadsBeforeItsTermCommits,
     ReadsByARoundUnderWay,
     LeaseForEver,

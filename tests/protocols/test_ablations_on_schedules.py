@@ -182,22 +182,21 @@ def told(schedule: str, ablation: type | None = None) -> list[str]:
     return Scenario(broken.engine, broken.node_class).run(schedule).splitlines()
 
 
-@pytest.mark.parametrize(
-    ("schedule", "ablation", "invariant"),
-    [
-        (OVERWRITTEN_WHILE_IN_FLIGHT, NoClip, DURABLE_TRUE),
-        (CRASH_AFTER_THE_VOTE, VoteNotPersisted, ONE_VOTE),
-        (STALLED_LEADER, FeedsBeforeTicking, FRESH_LEASE_READ),
-        (STALLED_LEADER, CountsOneTickATurn, FRESH_LEASE_READ),
-        (STALLED_LEADER, LeaseForEver, FRESH_LEASE_READ),
-        (DEPOSED_WITHIN_ITS_LEASE, BreaksLeasePromises, FRESH_LEASE_READ),
-        (VOTER_RESTARTS_WITHIN_THE_LEASE, ForgetsPromisesAtStart, FRESH_LEASE_READ),
-        (ANSWER_COMES_LATE, LeaseFromTheAnswer, FRESH_LEASE_READ),
-        (READ_DURING_A_ROUND, ReadsByARoundUnderWay, FRESH_READ),
-        (HAND_OVER_BEHIND_ITS_BACK, KeepsLeaseDuringHandOver, FRESH_LEASE_READ),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
+SCHEDULES: list[tuple[str, type, str]] = [
+    (OVERWRITTEN_WHILE_IN_FLIGHT, NoClip, DURABLE_TRUE),
+    (CRASH_AFTER_THE_VOTE, VoteNotPersisted, ONE_VOTE),
+    (STALLED_LEADER, FeedsBeforeTicking, FRESH_LEASE_READ),
+    (STALLED_LEADER, CountsOneTickATurn, FRESH_LEASE_READ),
+    (STALLED_LEADER, LeaseForEver, FRESH_LEASE_READ),
+    (DEPOSED_WITHIN_ITS_LEASE, BreaksLeasePromises, FRESH_LEASE_READ),
+    (VOTER_RESTARTS_WITHIN_THE_LEASE, ForgetsPromisesAtStart, FRESH_LEASE_READ),
+    (ANSWER_COMES_LATE, LeaseFromTheAnswer, FRESH_LEASE_READ),
+    (READ_DURING_A_ROUND, ReadsByARoundUnderWay, FRESH_READ),
+    (HAND_OVER_BEHIND_ITS_BACK, KeepsLeaseDuringHandOver, FRESH_LEASE_READ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "ablation", "invariant"), SCHEDULES, ids=[ablation.__name__ for _, ablation, _ in SCHEDULES])
 def test_a_schedule_misses(schedule: str, ablation: type, invariant: str) -> None:
     broken = [line for line in told(schedule, ablation) if line.startswith("VIOLATION")]
 
