@@ -1,1 +1,1 @@
-""""""
+"""The `quorate` command: one module per group of sub-commands, put together in main."""
