@@ -119,7 +119,7 @@ def revoke(
     if json:
         output.document({"id": id, "deleted": result.deleted, "revision": result.revision})
     else:
-        output.line(f"lease {id} ended, {result.deleted} {'key' if result.deleted == 1 else 'keys'} deleted")
+        output.line(f"lease {id} ended, {output.count(result.deleted, 'key')} deleted")
 
 
 @lease_app.command("list")

@@ -101,6 +101,11 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], styles: Sequ
         line(plain_table(columns, rows))
 
 
+def count(number: int, noun: str) -> str:
+    """ "1 node", "3 nodes"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def duration(ms: int) -> str:
     """ "340 ms", "12 s", "3 min 4 s", "2 h 5 min", "4 d 3 h"."""
     seconds = ms // 1000

@@ -88,7 +88,7 @@ def _open_or_create(path: Path, nodes: int | None, engine: str | None, settings:
     record = cluster.record
     if nodes is not None and nodes != len(record.nodes):
         raise UsageError(
-            f"the cluster in {path} has {len(record.nodes)} nodes, not {nodes}: grow it with `quorate start --new`, "
+            f"the cluster in {path} has {output.count(len(record.nodes), 'node')}, not {nodes}: grow it with `quorate start --new`, "
             "begin anew with `quorate down --wipe`, or give another directory with --data"
         )
     if engine is not None and engine != record.engine:
@@ -112,7 +112,7 @@ def _start(cluster: "LocalCluster") -> None:
     began = time.monotonic()
     started = cluster.start()
     if not started:
-        output.line(f"All {len(cluster.names)} nodes run already.")
+        output.line(f"All {output.count(len(cluster.names), 'node')} run already.")
         return
     output.line(f"Starting {', '.join(started)} in {cluster.directory.path} ...")
     cluster.wait_ready(*(name for name in started if not cluster.record.nodes[name].join))
@@ -174,7 +174,7 @@ def _stop(cluster: "LocalCluster") -> None:
 
 def _show_live(cluster: "LocalCluster", hint: str) -> None:
     record = cluster.record
-    heading = f"{record.cluster}: {len(record.nodes)} nodes, {record.engine}, in {cluster.directory.path}"
+    heading = f"{record.cluster}: {output.count(len(record.nodes), 'node')}, {record.engine}, in {cluster.directory.path}"
     if not sys.stdout.isatty():
         overview.show(overview.look_local(record))
         output.line(hint)

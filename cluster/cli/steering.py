@@ -46,7 +46,7 @@ def start(
         return
     started = cluster.start(*nodes or ())
     if not started:
-        output.line("They run already." if nodes else f"All {len(cluster.names)} nodes run already.")
+        output.line("They run already." if nodes else f"All {output.count(len(cluster.names), 'node')} run already.")
         return
     for node in started:
         _wait(cluster, node, timeout)

@@ -277,7 +277,7 @@ def test_data_survives_down_and_up(own: Terminal) -> None:
     assert 3 == own("status").code
     assert "start it with `quorate up`" in own("get", "kept").err
     wrong = own("up", "--nodes", "3")
-    assert (2, True) == (wrong.code, "has 1 nodes, not 3" in wrong.err)
+    assert (2, True) == (wrong.code, "has 1 node, not 3" in wrong.err)
     assert 0 == own("up", "--detach").code
     assert (0, "yes\n", "") == own("get", "kept")
     assert 2 == own("down", "--wipe").code, "not without --yes where nobody can be asked"
