@@ -1,74 +1,13 @@
 """Watches: ordered, each change once, resumable, bounded, and never a silent gap."""
 
-from dataclasses import dataclass, field
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from quorate.cluster.service import commands
-from quorate.cluster.service.commands import Operation, encode
-from quorate.cluster.service.keyvalue import KeyValue
 from quorate.cluster.service.limits import HISTORY_EVENTS_MAX, WATCH_BYTES_MAX, WATCH_EVENTS_MAX, WATCH_SCAN_MAX, WATCHERS_MAX
-from quorate.cluster.service.results import LimitReached, WatchBatch, WatchEvent, decode_batch
-from quorate.cluster.service.watches import Watcher, WatchHub
-from quorate.cluster.wire.errors import Compacted, QuorateError
-from tests.cluster.service import operations
-from tests.cluster.service.model import Model
-from tests.contracts.machine import entry, restore
-
-
-@dataclass
-class Client:
-    """A sink that takes `room` batches."""
-
-    room: int = 1_000_000
-    batches: list[WatchBatch] = field(default_factory=list)
-    error: QuorateError | None = None
-
-    def deliver(self, batch: bytes) -> bool:
-        assert self.error is None, "nothing follows the end"
-        assert self.room > 0, "a batch came although there was no room"
-        self.batches.append(decode_batch(batch))
-        self.room -= 1
-        return self.room > 0
-
-    def end(self, error: QuorateError) -> None:
-        self.error = error
-
-    @property
-    def events(self) -> list[WatchEvent]:
-        return [event for batch in self.batches for event in batch.events]
-
-    @property
-    def seen(self) -> list[tuple[int, bytes]]:
-        return [(event.revision, event.key) for event in self.events]
-
-
-class World:
-    def __init__(self) -> None:
-        self.machine = KeyValue()
-        self.hub = WatchHub(self.machine)
-        self.index = 0
-
-    def do(self, *done: Operation) -> None:
-        for operation in done:
-            self.index += 1
-            self.machine.apply(entry(self.index, encode(operation)))
-
-    def puts(self, count: int, key: bytes = b"k") -> None:
-        data = encode(commands.put(key, b"v"))
-        for _ in range(count):
-            self.index += 1
-            self.machine.apply(entry(self.index, data))
-
-    def watch(self, bounds: tuple[bytes, bytes] = (b"", b""), from_revision: int = 0, room: int = 1_000_000) -> tuple[Client, Watcher]:
-        client = Client(room)
-        return client, self.hub.watch(*bounds, from_revision, client, previous=True)
-
-    def settle(self) -> None:
-        while self.hub.advance():
-            pass
+from quorate.cluster.service.results import LimitReached, WatchBatch
+from quorate.cluster.wire.errors import Compacted
+from tests.cluster.service.watched import Client, World
+from tests.contracts.machine import restore
 
 
 @pytest.fixture
@@ -364,75 +303,3 @@ def test_without_watchers_nothing_is_read(world: World) -> None:
     world.puts(1)
     world.settle()
     assert client.seen == [(11, b"k")]
-
-
-@dataclass
-class Tried:
-    """A watch under test, and what it must have seen."""
-
-    bounds: tuple[bytes, bytes]
-    first: int
-    client: Client
-    watcher: Watcher
-    last: int = -1
-    """The revision at which it was cancelled."""
-
-
-watching = st.tuples(st.just("watch"), st.sampled_from(operations.RANGES), st.integers(0, 30), st.integers(1, 3))
-resuming = st.tuples(st.just("resume"), st.integers(0, 5), st.integers(1, 3))
-advancing = st.just(("advance",))
-moving = st.just(("move",))
-acts = st.lists(
-    st.one_of(operations.writes, operations.writes, watching, resuming, advancing, advancing, moving, operations.compactions), max_size=60
-)
-
-
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(acts)
-def test_every_watch_sees_what_a_naive_store_saw(run: list[tuple[object, ...]]) -> None:
-    """Whatever the order of writes, compactions, full sinks and snapshots: a watch has seen exactly the changes of its range
-    from its first revision on, in order, or it has ended with Compacted after exactly those up to some revision."""
-    world, model = World(), Model()
-    tried: list[Tried] = []
-    for act in run:
-        match act:
-            case ("watch", (bytes() as start, bytes() as end), int() as first, int() as room):
-                client = Client(room)
-                if 0 < first <= model.compacted:
-                    with pytest.raises(Compacted):
-                        world.hub.watch(start, end, first, client, previous=True)
-                    continue
-                watcher = world.hub.watch(start, end, first, client, previous=True)
-                tried.append(Tried((start, end), first or model.revision + 1, client, watcher))
-            case ("resume", int() as which, int() as room) if tried:
-                one = tried[which % len(tried)]
-                one.client.room = max(one.client.room, room)
-                one.watcher.resume()
-            case ("advance",):
-                world.hub.advance()
-            case ("move",):
-                restore(world.machine, list(world.machine.freeze()()))
-            case (int(), *_):
-                world.do(act)
-                model.outcome(act, world.index)
-    for one in tried:
-        one.client.room = 1_000_000
-        one.watcher.resume()
-    world.settle()
-
-    for one in tried:
-        expected = [
-            event
-            for revision in range(one.first, model.revision + 1)
-            for event in sorted(model.events(revision))
-            if one.bounds[0] <= event.key and (not one.bounds[1] or event.key < one.bounds[1])
-        ]
-        events = sorted(one.client.events)
-        assert [event.revision for event in one.client.events] == [event.revision for event in events]
-        if one.client.error is None:
-            assert events == expected
-        else:
-            assert isinstance(one.client.error, Compacted)
-            assert events == expected[: len(events)]
-            missed = expected[len(events) :]
-            assert not missed or one.watcher.cursor + 1 <= model.compacted
