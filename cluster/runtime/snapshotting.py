@@ -21,6 +21,8 @@ PULL_AGAIN_MS = 500
 """A chunk that has not come by then was lost: ask again."""
 GIVE_UP_MS = 10_000
 """A transfer that has not moved for so long is over; the engine starts another when it wants."""
+TAKE_OVER_MS = 2_000
+"""A transfer that has not moved for so long gives way to another sender's snapshot of the same age: the old sender is gone."""
 DURABLE_POLL_S = 0.001
 RETRY_MS = 5_000
 """After a snapshot that failed, before the next is tried by itself."""
@@ -62,6 +64,7 @@ class Taken(Message):
 class _Outgoing:
     snapshot: Snapshot
     moved_ms: int
+    offered_ms: int
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ class SnapshotWork:
         self._now_ms = 0
         self._outgoing: dict[NodeId, _Outgoing] = {}
         self._incoming: _Incoming | None = None
+        self._received_id = ""
+        """The last snapshot received whole."""
         self.newest: Snapshot | None = None
 
     @property
@@ -103,9 +108,11 @@ class SnapshotWork:
         """Of the newest durable snapshot; 0 if there is none."""
         return self.newest.index if self.newest is not None else 0
 
-    async def attach(self, replica: Replica, recovered: Snapshot | None) -> None:
-        """Belong to this replica, and restore its state from the snapshot that its log begins after."""
+    async def attach(self, replica: Replica, recovered: Snapshot | None, logged_bytes: int = 0) -> None:
+        """Belong to this replica, and restore its state from the snapshot that its log begins after. `logged_bytes`: of entries
+        that the log already holds, or a node that restarts often would never take a snapshot."""
         self._replica = replica
+        self._logged_bytes = logged_bytes
         if recovered is not None:
             self.newest = recovered
             replica.applier.expect(recovered)
@@ -118,14 +125,15 @@ class SnapshotWork:
         self._logged_bytes += size
         wanted = max(self._snapshot_bytes, self.newest.size if self.newest is not None else 0)
         if self._logged_bytes >= wanted and not self._taking and self._failed_ms is None:
-            self._logged_bytes = 0
-            self._start(self._take_by_itself())
+            logged_bytes, self._logged_bytes = self._logged_bytes, 0
+            self._start(self._take_by_itself(logged_bytes))
 
-    async def _take_by_itself(self) -> None:
+    async def _take_by_itself(self, logged_bytes: int) -> None:
         try:
             await self.take()
         except (ChangeRefused, Unavailable, StorageError, OSError) as error:
             self._failed_ms = self._now_ms
+            self._logged_bytes += logged_bytes
             self._log.warning("snapshot failed", reason=str(error))
 
     async def take(self) -> Snapshot:
@@ -150,14 +158,17 @@ class SnapshotWork:
                 if self.newest is None:
                     raise ChangeRefused("nothing is applied yet, there is nothing to take a snapshot of")
                 return self.newest
-            encode = applier.machine.freeze()
             index, term, configuration = applier.index, applier.term, applier.configuration
-            # Whoever starts from this snapshot knows no members but these.
-            assert configuration.members, self._replica.core
+            if not configuration.members:
+                # A newcomer that has not come to the entry which names it: whoever started from this would know no members.
+                raise ChangeRefused("this node has not applied the log up to its own addition yet; try again later")
+            encode = applier.machine.freeze()
         with self._store.create(index, term, configuration) as writing:
             for chunk in encode():
                 writing.write(chunk)
                 await asyncio.sleep(0)
+                if replica.driver.stopped:
+                    raise Unavailable("this replica stopped")
             snapshot = await asyncio.to_thread(writing.finish)
         if replica.driver.stopped:
             raise Unavailable("this replica stopped")
@@ -191,7 +202,7 @@ class SnapshotWork:
     # Transfers.
 
     def send(self, to: NodeId, snapshot: Snapshot) -> None:
-        self._outgoing[to] = _Outgoing(snapshot, self._now_ms)
+        self._outgoing[to] = _Outgoing(snapshot, self._now_ms, self._now_ms)
         self._transport.send(to, Offer(snapshot))
 
     def receive(self, sender: NodeId, message: Message) -> bool:
@@ -211,19 +222,51 @@ class SnapshotWork:
 
     def _on_offer(self, sender: NodeId, snapshot: Snapshot) -> None:
         incoming = self._incoming
+        if self._replica.driver.stopped:
+            return
+        if snapshot.id == self._received_id:
+            self._transport.send(sender, Taken(snapshot.id, True))
+            return
         if self.newest is not None and self.newest.index >= snapshot.index:
             # Older than ours, or the answer to an earlier offer was lost.
             self._transport.send(sender, Taken(snapshot.id, True))
             if self.newest.id == snapshot.id:
                 self._told_core(sender, snapshot)
             return
-        if incoming is None or (incoming.snapshot.index < snapshot.index and not incoming.finishing):
-            if incoming is not None:
-                incoming.receiving.close()
-            self._incoming = incoming = _Incoming(sender, snapshot, self._store.receive(snapshot), self._now_ms, self._now_ms)
-        if incoming.snapshot.id == snapshot.id:
+        if incoming is None or self._gives_way(incoming, snapshot):
+            self._stop_receiving()
+            try:
+                receiving = self._store.receive(snapshot)
+            except (StorageError, OSError) as error:
+                self._log.warning("snapshot cannot be received", sender=sender, reason=str(error))
+                self._transport.send(sender, Taken(snapshot.id, False))
+                return
+            self._incoming = incoming = _Incoming(sender, snapshot, receiving, self._now_ms, self._now_ms)
+            self._go_on(incoming)
+        elif incoming.snapshot.id == snapshot.id and incoming.sender != sender:
             incoming.sender = sender
+            self._go_on(incoming)
+
+    def _gives_way(self, incoming: _Incoming, offered: Snapshot) -> bool:
+        if incoming.finishing or incoming.snapshot.id == offered.id:
+            return False
+        return incoming.snapshot.index < offered.index or self._now_ms - incoming.moved_ms > TAKE_OVER_MS
+
+    def _stop_receiving(self) -> None:
+        """What has come stays on the disk."""
+        if self._incoming is not None:
+            self._incoming.receiving.close()
+            self._incoming = None
+
+    def _go_on(self, incoming: _Incoming) -> None:
+        """Ask for what is missing, or end it if nothing is: an earlier life may have received all of it."""
+        if incoming.finishing:
+            return
+        if incoming.receiving.offset < incoming.snapshot.size:
             self._pull(incoming)
+        else:
+            incoming.finishing = True
+            self._start(self._finish(incoming))
 
     def _pull(self, incoming: _Incoming) -> None:
         incoming.asked_ms = self._now_ms
@@ -240,27 +283,38 @@ class SnapshotWork:
             self._log.warning("snapshot cannot be read", reason=str(error))
             self._end_outgoing(sender, ok=False)
             return
+        if not data:
+            # Cut short on our disk: the receiver would ask for this piece for ever.
+            self._log.warning("snapshot cannot be read", reason=f"{outgoing.snapshot.id} has no byte at {pull.offset}")
+            self._end_outgoing(sender, ok=False)
+            return
         self._transport.send(sender, Chunk(pull.id, pull.offset, data))
 
     def _on_chunk(self, sender: NodeId, chunk: Chunk) -> None:
         incoming = self._incoming
         if incoming is None or incoming.snapshot.id != chunk.id or incoming.receiving.offset != chunk.offset or incoming.finishing:
             return
+        if self._replica.driver.stopped:
+            return
         incoming.moved_ms = self._now_ms
-        incoming.receiving.write(chunk.data)
-        if incoming.receiving.offset < incoming.snapshot.size:
-            self._pull(incoming)
-        else:
-            incoming.finishing = True
-            self._start(self._finish(incoming))
+        try:
+            incoming.receiving.write(chunk.data)
+        except (ValueError, OSError) as error:
+            self._log.warning("received snapshot is no use", sender=sender, reason=str(error))
+            self._stop_receiving()
+            self._transport.send(sender, Taken(chunk.id, False))
+            return
+        self._go_on(incoming)
 
     async def _finish(self, incoming: _Incoming) -> None:
         try:
             await asyncio.to_thread(incoming.receiving.finish)
         except (StorageError, OSError) as error:
+            incoming.receiving.close()
             self._log.warning("received snapshot is no use", sender=incoming.sender, reason=str(error))
             self._transport.send(incoming.sender, Taken(incoming.snapshot.id, False))
         else:
+            self._received_id = incoming.snapshot.id
             self._transport.send(incoming.sender, Taken(incoming.snapshot.id, True))
             self._told_core(incoming.sender, incoming.snapshot)
         if self._incoming is incoming:
@@ -278,6 +332,9 @@ class SnapshotWork:
 
     def _end_outgoing(self, to: NodeId, *, ok: bool) -> None:
         outgoing = self._outgoing.pop(to)
+        if not self._outgoing:
+            # A file held open keeps its blocks, even one that a newer snapshot has replaced.
+            self._store.close()
         if not self._replica.driver.stopped:
             self._replica.core.transferred(to, outgoing.snapshot, ok)
             self._replica.driver.wake()
@@ -290,11 +347,14 @@ class SnapshotWork:
         for peer, outgoing in list(self._outgoing.items()):
             if now_ms - outgoing.moved_ms > GIVE_UP_MS:
                 self._end_outgoing(peer, ok=False)
+            elif now_ms - max(outgoing.moved_ms, outgoing.offered_ms) > PULL_AGAIN_MS:
+                # Lost, or the receiver began a new life in the middle of it.
+                outgoing.offered_ms = now_ms
+                self._transport.send(peer, Offer(outgoing.snapshot))
         incoming = self._incoming
         if incoming is None or incoming.finishing:
             return
         if now_ms - incoming.moved_ms > GIVE_UP_MS:
-            incoming.receiving.close()
-            self._incoming = None
+            self._stop_receiving()
         elif now_ms - incoming.asked_ms > PULL_AGAIN_MS:
             self._pull(incoming)

@@ -201,13 +201,14 @@ class World:
         self.store = SnapshotStore(path, files=files)
         self.work = SnapshotWork(self.store, self, self._start, SNAPSHOT_BYTES)
         self.replica = Replica(
-            "default", "n1", self.directory, MEMBERS, self.core, NoDisk(), self, self.clock, machine or self.words, self.work
+            "default", "n1", self.directory, MEMBERS, self.core, NoDisk(), self, self.clock, machine or self.words, self.work, lambda: None
         )
         self.applier = self.replica.applier
         self._serial = 0
 
     async def begin(self, recovered: Snapshot | None = None) -> "World":
         await self.work.attach(self.replica, recovered)
+        self.look(0)
         return self
 
     def send(self, to: NodeId, message: Message) -> None:
