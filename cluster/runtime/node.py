@@ -241,7 +241,7 @@ class Node:
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
         replica = Replica(group, config.node, self._directory, initial, core, log, transport, self.clock, Sessions(machine), work)
-        await work.attach(replica, recovered.snapshot)
+        await work.attach(replica, recovered.snapshot, sum(len(entry.data) for entry in recovered.entries))
         replica.on_configuration.append(lambda: self._on_configuration(replica))
         replica.on_failed.append(self._on_failed)
         self.groups[group] = Hosted(replica, machine)
