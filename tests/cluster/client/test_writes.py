@@ -1,11 +1,9 @@
 """Writes when things go wrong: redirected, repeated without being applied twice, given up in time, and said so."""
 
 import asyncio
-from collections.abc import Coroutine
 
 import pytest
 
-from quorate.cluster.client import Client
 from quorate.cluster.wire.errors import (
     BadRequest,
     NotLeader,
@@ -17,25 +15,9 @@ from quorate.cluster.wire.errors import (
     Unavailable,
     Uncertain,
 )
-from quorate.cluster.wire.rpc import ServerConnection
 from quorate.protocols.sessions import IN_SESSION, OPEN, TOUCH, close
 from tests.cluster.client.fake import FakeCluster, spin, until
-
-
-def start(work: Coroutine[object, object, object]) -> "asyncio.Task[object]":
-    return asyncio.get_running_loop().create_task(work)
-
-
-async def failure(task: "asyncio.Task[object]") -> QuorateError:
-    """What the task raised."""
-    with pytest.raises(QuorateError) as caught:
-        await task
-    return caught.value
-
-
-async def value_of(client: Client, key: str) -> bytes | None:
-    item = await client.get(key)
-    return item.value if item else None
+from tests.cluster.client.tasks import failure, start, value_of
 
 
 async def test_a_write_follows_the_leader_that_a_refusal_names(cluster: FakeCluster) -> None:
@@ -324,100 +306,3 @@ async def test_a_write_cancelled_while_nobody_leads_was_never_sent(cluster: Fake
     await client.put("x", "2")
 
     assert 2 == len(cluster.writes)
-
-
-async def test_a_silent_leader_is_left_within_a_second_or_so(cluster: FakeCluster) -> None:
-    """The kernel still accepts and buffers for a stopped process; only a ping tells."""
-    client = await cluster.connected()
-    await client.put("x", "0")
-    await until(lambda: len(cluster["n2"].connections) == 1)
-    cluster["n1"].is_silent = True
-    cluster.lead("n2")
-    put = start(client.put("x", "1"))
-    await cluster.timing.advance(1_300)
-
-    assert put.done()
-    assert b"1" == await value_of(client, "x")
-
-
-async def test_a_silent_leader_is_left_at_once_when_another_says_that_it_leads(cluster: FakeCluster) -> None:
-    client = await cluster.connected()
-    await client.put("x", "0")
-    await until(lambda: all(endpoint.name for endpoint in client._network.endpoints))
-    cluster["n1"].is_silent = True
-    put = start(client.put("x", "1"))
-    await cluster.timing.advance(400)
-    assert not put.done()
-    cluster["n2"].holds.add("status")
-    cluster.lead("n2")
-    await cluster.timing.advance(100)
-    assert not put.done(), "n3 has told of the new term, but nobody yet that it leads"
-    cluster["n2"].release()
-    await cluster.timing.advance(100)
-
-    assert put.done()
-
-
-async def test_a_slow_leader_that_answers_pings_is_not_left(cluster: FakeCluster) -> None:
-    client = await cluster.connected()
-    await client.put("x", "0")
-    n1 = cluster["n1"]
-    n1.holds.add("propose")
-    put = start(client.put("x", "1"))
-    await cluster.timing.advance(3_000)
-    n1.release()
-    await put
-
-    assert 1 == len(n1.connections)
-    assert len(n1.asked("ping")) >= 3
-
-
-async def test_a_process_that_stood_still_reads_before_it_judges(cluster: FakeCluster) -> None:
-    """1. A write is under way. 2. This process is stopped for a minute; the reply lies in the socket. 3. It counts."""
-    client = await cluster.connected()
-    await client.put("x", "0")
-    put = start(client.put("x", "1"))
-    await asyncio.sleep(0)
-    cluster.timing.jump(60_000)
-    await cluster.timing.advance(2)
-
-    await put
-
-
-async def test_more_requests_than_a_connection_takes_wait_for_their_turn(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.cluster.client.connection.IN_FLIGHT_MAX", 10)
-    client = await cluster.connected()
-    await client.put("x", "0")
-    n1 = cluster["n1"]
-    n1.holds.add("propose")
-    puts = [start(client.put(f"k{number}", "v")) for number in range(100)]
-    await spin(100)
-
-    assert 10 == n1.held_count
-    n1.release()
-    await asyncio.gather(*puts)
-    assert 101 == len(cluster.writes)
-
-
-async def test_nothing_ticks_while_nothing_waits(cluster: FakeCluster) -> None:
-    client = await cluster.connected(exactly_once=False)
-    await client.put("x", "0")
-    await cluster.timing.advance(500)
-
-    assert 0 == cluster.timing.timer_count
-
-
-async def test_a_garbled_reply_closes_the_connection_and_the_write_goes_on(cluster: FakeCluster) -> None:
-    client = await cluster.connected()
-    await client.put("x", "0")
-    n1 = cluster["n1"]
-
-    def garble(connection: ServerConnection, id: int, group: str, command: bytes) -> None:
-        n1.handlers.clear()
-        connection.send(b"\xc1\xc1\xc1")
-
-    n1.handlers["propose"] = garble
-    put = start(client.put("x", "1"))
-
-    await cluster.finish(put)
-    assert b"1" == await value_of(client, "x")
