@@ -45,7 +45,8 @@ class SimulatedLinks:
         self.schedule = Schedule(Random(1))
         self.queue_max = 8
         self.network = Network(1, self.schedule, self._deliver, Rule(delay_ns=MILLISECOND, ordered=True), queue_max=self.queue_max)
-        self.transport: Transport = self._sender = self.network.transport("me")
+        self._sender = self.network.transport("me")
+        self.transport: Transport = self._sender
         self._got: dict[NodeId, list[Message]] = {}
 
     @property
