@@ -40,14 +40,15 @@ def _checked_address(address: str) -> str:
     return address
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """ValueError if it is no name of a node, a cluster or a machine."""
     if not name or len(name) > 64 or not all(letter.isalnum() or letter in "-_." for letter in name):
         raise ValueError(f"a name is 1 to 64 letters, digits, '-', '_' or '.', not {name!r}")
     return name
 
 
 Address = Annotated[str, AfterValidator(_checked_address)]
-Name = Annotated[str, AfterValidator(_checked_name)]
+Name = Annotated[str, AfterValidator(checked_name)]
 
 
 class Section(BaseModel):

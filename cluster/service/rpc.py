@@ -4,13 +4,16 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol
 
 from quorate.cluster.replicated_log import Consistency
+from quorate.cluster.runtime.config import checked_name, split_address
 from quorate.cluster.runtime.engines import ENVELOPED_BYTES_MAX
 from quorate.cluster.runtime.replica import Replica
-from quorate.cluster.wire.errors import BadRequest, QuorateError, TooLarge
+from quorate.cluster.wire.errors import BadRequest, QuorateError, TooLarge, Unavailable
 from quorate.cluster.wire.rpc import Method, ServerConnection
-from quorate.protocols.core import AddLearner, Change, Member, Promote, PromoteByHand, Remove
+from quorate.protocols.core import NUMBER_MAX, AddLearner, Change, Member, Promote, PromoteByHand, Remove
 
 CONSISTENCIES = tuple(Consistency)
+STORAGE_LENGTH_MAX = 128
+"""Storage ids are 32 letters; more is no id."""
 
 
 class Serving(Protocol):
@@ -79,13 +82,18 @@ async def answering(connection: ServerConnection, id: int, work: Callable[[], Co
         await work()
     except QuorateError as error:
         connection.fail(id, error)
+    except OSError as error:
+        # A full disk is this request's misfortune; out of this task it would be the node's end.
+        connection.fail(id, Unavailable(f"the disk refused: {error}"))
 
 
 def decode_change(row: list[object]) -> Change:
     """["add", name, number, storage, promote, peer_address, client_address], ["promote", name], ["remove", name] ..."""
     match row:
         case ["add", str(name), int(number), str(storage), bool(promote), str(peer), str(client)]:
-            return AddLearner(Member(name, number, storage, voter=False, promote=promote, peer_address=peer, client_address=client))
+            member = Member(name, number, storage, voter=False, promote=promote, peer_address=peer, client_address=client)
+            _check_member(member)
+            return AddLearner(member)
         case ["promote", str(name)]:
             return Promote(name)
         case ["remove", str(name)]:
@@ -94,3 +102,18 @@ def decode_change(row: list[object]) -> Change:
             return PromoteByHand(name)
         case _:
             raise BadRequest(f"not a membership change: {row!r:.200}; known: add, promote, remove, promote_by_hand")
+
+
+def _check_member(member: Member) -> None:
+    """Once in the log, a member that makes no sense is every node's trouble, for ever."""
+    try:
+        checked_name(member.name)
+        split_address(member.peer_address)
+        if member.client_address:
+            split_address(member.client_address)
+    except ValueError as error:
+        raise BadRequest(f"member {member.name:.64}: {error}") from None
+    if not 1 <= member.number <= NUMBER_MAX:
+        raise BadRequest(f"member {member.name}: a number is 1 to {NUMBER_MAX}, not {member.number}")
+    if not 1 <= len(member.storage) <= STORAGE_LENGTH_MAX:
+        raise BadRequest(f"member {member.name}: a storage id is needed; `quorate status` of the node shows it")
