@@ -134,7 +134,7 @@ def bench(
         await write(Random(0), keys)
         return await drive(load, {"put": write, "get": read, "mixed": either}[kind])
 
-    tally = with_client(context, endpoints, data, timeout, work)
+    tally = with_client(context, endpoints, data, timeout, work, heavy=True)
     _show(tally, load, json=json)
     if not tally.latencies_ms:
         raise Answer(Exit.UNAVAILABLE)

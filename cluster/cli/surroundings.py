@@ -15,6 +15,8 @@ import typer
 from quorate.cluster.wire.errors import NotLeader, QuorateError, Unavailable
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from quorate.cluster.client import Client
 
 T = TypeVar("T")
@@ -101,6 +103,12 @@ class Hinted(Exception):
         self.hint = hint
 
 
+def _fast_loop() -> "AbstractEventLoop":
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
 def of(context: typer.Context) -> Surroundings:
     found = context.obj
     assert isinstance(found, Surroundings), found
@@ -113,11 +121,12 @@ def with_client(
     data: str | None,
     timeout_s: float,
     work: "Callable[[Client], Awaitable[T]]",
+    *,
+    heavy: bool = False,
 ) -> T:
-    """Connect, do the work, close; its result. Everything a command awaits happens in here."""
+    """Connect, do the work, close; its result. Everything a command awaits happens in here. `heavy` work is worth the
+    time that it takes to load a faster event loop."""
     import asyncio
-
-    import uvloop
 
     here = of(context)
     reached = here.reach(endpoints, data)
@@ -127,7 +136,7 @@ def with_client(
             return await work(client)
 
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=_fast_loop if heavy else None) as runner:
             return runner.run(working())
     except QuorateError as error:
         raise Hinted(error, here.hint(error, endpoints, data)) from None
