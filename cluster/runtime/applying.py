@@ -52,7 +52,12 @@ class Applier:
     """The state machine of one replica and the two queues before it: entries, and reads that wait for an index."""
 
     def __init__(
-        self, machine: StateMachine, initial: Configuration, on_applied: Callable[[], None], on_failed: Callable[[Exception], None]
+        self,
+        machine: StateMachine,
+        initial: Configuration,
+        wake: Callable[[], None],
+        on_applied: Callable[[], None],
+        on_failed: Callable[[Exception], None],
     ) -> None:
         self.machine = machine
         self.waiting: dict[Token, Waiter] = {}
@@ -67,8 +72,7 @@ class Applier:
         self._reads: deque[tuple[int, list[Read]]] = deque()
         self._on_applied = on_applied
         self._on_failed = on_failed
-        self._loop = asyncio.get_running_loop()
-        self._due = False
+        self._wake = wake
         self._holds = 0
         """Restorations and freezes under way: meanwhile nothing is applied, commits queue."""
         self._released = asyncio.Event()
@@ -84,21 +88,13 @@ class Applier:
     def enqueue(self, entries: list[Entry]) -> None:
         self._queue.extend(entries)
         self._queued_index = entries[-1].index
-        self._schedule()
 
     def read(self, index: int, reads: list[Read]) -> None:
         """Answer these once `index` is applied."""
         self._reads.append((index, reads))
-        self._schedule()
 
-    def _schedule(self) -> None:
-        # In a callback of its own: what the turn has sent leaves before the work of applying begins.
-        if not self._due and not self._holds and not self._stopped:
-            self._due = True
-            self._loop.call_soon(self._run)
-
-    def _run(self) -> None:
-        self._due = False
+    def run(self) -> None:
+        """One slice; asks to be woken for the next. The driver calls it at the end of every turn."""
         if self._stopped or self._holds:
             return
         if self._queue:
@@ -111,7 +107,7 @@ class Applier:
         if self._reads:
             self._answer_reads()
         if self._queue:
-            self._schedule()
+            self._wake()
 
     def _apply_slice(self) -> None:
         queue, waiting, apply = self._queue, self.waiting, self.machine.apply
@@ -201,7 +197,7 @@ class Applier:
         self._holds -= 1
         if not self._holds:
             self._released.set()
-            self._schedule()
+            self._wake()
 
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

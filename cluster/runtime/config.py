@@ -86,14 +86,14 @@ class TimingConfig(Section):
 
     election_timeout_ms: int = Field(default=1000, ge=100, le=60_000)
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
-    lease_ms: int = Field(default=250, ge=20, le=30_000)
+    lease_ms: int = Field(default=200, ge=20, le=30_000)
 
     @model_validator(mode="after")
     def _in_order(self) -> "TimingConfig":
-        if self.heartbeat_ms * 2 > self.election_timeout_ms:
-            raise ValueError("election_timeout_ms must be at least twice heartbeat_ms, or every lost heartbeat is an election")
-        if not self.heartbeat_ms < self.lease_ms < self.election_timeout_ms:
-            raise ValueError("lease_ms must lie between heartbeat_ms and election_timeout_ms")
+        if self.heartbeat_ms * 3 > self.election_timeout_ms:
+            raise ValueError("election_timeout_ms must be at least three times heartbeat_ms, or one lost heartbeat starts an election")
+        if not self.heartbeat_ms < self.lease_ms <= self.election_timeout_ms // 2:
+            raise ValueError("lease_ms must be above heartbeat_ms, and at most half of election_timeout_ms")
         return self
 
 

@@ -25,6 +25,12 @@ class Carrier(Protocol):
     def carry(self, effects: Effects) -> None:
         """committed, reads, done, refused, snapshot, transfers and notes of one batch."""
 
+    def fail(self, error: Exception) -> None:
+        """The core broke one of its own rules, or its effects cannot be carried out: stop for good."""
+
+    def apply(self) -> None:
+        """A slice of what waits to be applied; everything that this turn sends has left."""
+
 
 class _Held(NamedTuple):
     """Sends of batch `serial` that leave once the write `after` is durable."""
@@ -37,12 +43,16 @@ class _Held(NamedTuple):
 class Driver:
     """One core, its share of the log, and its transport."""
 
-    def __init__(self, core: Core, storage: Storage, transport: Transport, clock: Clock, carrier: Carrier) -> None:
+    def __init__(
+        self, core: Core, storage: Storage, transport: Transport, clock: Clock, carrier: Carrier, flush: Callable[[], None]
+    ) -> None:
         self.core = core
         self._storage = storage
         self._transport = transport
         self._clock = clock
         self._carrier = carrier
+        self._flush = flush
+        """Write out what was sent: at once, instead of after another round of the loop."""
         self._loop = asyncio.get_running_loop()
         self._ticked_ms = clock.now_ms()
         self._turn_due = False
@@ -75,14 +85,22 @@ class Driver:
             self._loop.call_soon(self._turn)
 
     def receive(self, sender: NodeId, message: Message) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self.core.receive(sender, message)
-            self.wake()
+        except Exception as error:
+            self._carrier.fail(error)
+        self.wake()
 
     def unreachable(self, peer: NodeId) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self.core.unreachable(peer)
-            self.wake()
+        except Exception as error:
+            self._carrier.fail(error)
+        self.wake()
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_MS / 1000, self._tick)
@@ -92,6 +110,13 @@ class Driver:
         self._turn_due = False
         if self._stopped:
             return
+        try:
+            self._work()
+        except Exception as error:
+            # What this turn should have done is half done: a core that went on would count on the other half.
+            self._carrier.fail(error)
+
+    def _work(self) -> None:
         self.turn_count += 1
         elapsed = (self._clock.now_ms() - self._ticked_ms) // TICK_MS
         if elapsed > 0:
@@ -104,6 +129,9 @@ class Driver:
         effects = self.core.take()
         if effects is not None:
             self._carry_out(effects)
+            self._flush()
+        self._carrier.apply()
+        self._flush()
 
     def _carry_out(self, effects: Effects) -> None:
         send = self._transport.send
@@ -124,7 +152,10 @@ class Driver:
             return
         assert serial >= self._durable, (serial, self._durable)
         self._durable = serial
-        self._release()
+        try:
+            self._release()
+        except Exception as error:
+            self._carrier.fail(error)
 
     def _release(self) -> None:
         """Let go of all batches whose writes, and all writes before, are durable."""
@@ -136,5 +167,6 @@ class Driver:
             for item in batch.sends:
                 send(item.to, item.message)
         if released:
+            self._flush()
             self.core.synced(released)
             self.wake()

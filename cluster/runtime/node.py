@@ -38,7 +38,7 @@ from quorate.cluster.storage.files import RealFiles
 from quorate.cluster.storage.journal import JournalOptions
 from quorate.cluster.storage.snapshots import SnapshotStore
 from quorate.cluster.wire.errors import BadRequest, QuorateError, Unavailable
-from quorate.cluster.wire.rpc import ServerConnection
+from quorate.cluster.wire.rpc import Outbox, ServerConnection
 from quorate.protocols.core import Configuration, Message, NodeId, Recovered
 from quorate.protocols.sessions import Sessions
 
@@ -68,6 +68,7 @@ class Node:
         self._log = logs.logger()
         self._started_s = monotonic()
         self._stopping = asyncio.Event()
+        self._outbox = Outbox()
         self._connections: set[ServerConnection] = set()
         self._tasks: asyncio.TaskGroup
         self._detail = "starting"
@@ -176,7 +177,7 @@ class Node:
         self._party = Party(
             config.cluster, config.node, self._directory.storage, self._directory.incarnation, config.peer.address, self._configuration
         )
-        self._network = PeerNetwork(self._party, self._on_message, self._on_lost)
+        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
             await admin.listen(config.http.listen)
@@ -240,7 +241,9 @@ class Node:
         core = make_core(config, initial, Random(), self._directory.incarnation, recovered)
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
-        replica = Replica(group, config.node, self._directory, initial, core, log, transport, self.clock, Sessions(machine), work)
+        replica = Replica(
+            group, config.node, self._directory, initial, core, log, transport, self.clock, Sessions(machine), work, self._outbox.flush
+        )
         await work.attach(replica, recovered.snapshot, sum(len(entry.data) for entry in recovered.entries))
         replica.on_configuration.append(lambda: self._on_configuration(replica))
         replica.on_failed.append(self._on_failed)
@@ -294,7 +297,7 @@ class Node:
             methods |= FaultService(self).methods()
         host, port = split_address(self.config.client.listen)
         return await asyncio.get_running_loop().create_server(
-            lambda: ServerConnection(methods, on_open=self._on_open, on_closed=self._connections.discard), host, port
+            lambda: ServerConnection(methods, outbox=self._outbox, on_open=self._on_open, on_closed=self._connections.discard), host, port
         )
 
     def _on_open(self, connection: ServerConnection) -> None:

@@ -16,7 +16,7 @@ from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, We
 from quorate.cluster.runtime.logs import logger
 from quorate.cluster.wire.codec import decode, encode
 from quorate.cluster.wire.errors import BadRequest, ProtocolError, QuorateError, from_wire, to_wire
-from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Stream, pack
+from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Outbox, Stream, pack
 from quorate.protocols.core import Message, NodeId
 
 # Unsent bytes of one link beyond which messages are dropped: two full windows of the engine.
@@ -85,8 +85,8 @@ class PeerInbound(Stream):
 class PeerOutbound(Stream):
     """A connection that we dialled: sends hello, waits for the welcome, then only sends."""
 
-    def __init__(self, party: Party, destination: NodeId) -> None:
-        super().__init__(frame_size_max=PEER_FRAME_MAX)
+    def __init__(self, party: Party, destination: NodeId, outbox: Outbox | None) -> None:
+        super().__init__(frame_size_max=PEER_FRAME_MAX, outbox=outbox)
         self._party = party
         self._destination = destination
         loop = asyncio.get_running_loop()
@@ -116,11 +116,11 @@ class PeerOutbound(Stream):
             self.ended.set_result(None)
 
 
-async def say_hello(party: Party, destination: NodeId, address: str) -> tuple[PeerOutbound, Welcome]:
+async def say_hello(party: Party, destination: NodeId, address: str, outbox: Outbox | None = None) -> tuple[PeerOutbound, Welcome]:
     """Dial, introduce ourselves, and give the open connection. OSError, TimeoutError, or the peer's refusal."""
     host, port = split_address(address)
     async with asyncio.timeout(HELLO_S_MAX):
-        _, stream = await asyncio.get_running_loop().create_connection(lambda: PeerOutbound(party, destination), host, port)
+        _, stream = await asyncio.get_running_loop().create_connection(lambda: PeerOutbound(party, destination, outbox), host, port)
         try:
             return stream, await stream.welcomed
         except BaseException:
@@ -181,7 +181,7 @@ class PeerLink:
                 pass
 
     async def _connect_once(self, pause: float) -> float:
-        stream, welcome = await say_hello(self._network.party, self.peer, self.address)
+        stream, welcome = await say_hello(self._network.party, self.peer, self.address, self._network.outbox)
         try:
             self._network.party.check_storage(self.peer, welcome.storage)
             self.refusal = ""
@@ -199,8 +199,15 @@ class PeerLink:
 class PeerNetwork:
     """All peer connections of a node, for all its groups."""
 
-    def __init__(self, party: Party, on_message: Callable[[str, NodeId, Message], None], on_lost: Callable[[NodeId], None]) -> None:
+    def __init__(
+        self,
+        party: Party,
+        on_message: Callable[[str, NodeId, Message], None],
+        on_lost: Callable[[NodeId], None],
+        outbox: Outbox | None = None,
+    ) -> None:
         self.party = party
+        self.outbox = outbox
         self.on_message = on_message
         self._on_lost = on_lost
         self.links: dict[NodeId, PeerLink] = {}

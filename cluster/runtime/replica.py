@@ -100,14 +100,15 @@ class Replica:
         clock: Clock,
         machine: StateMachine,
         snapshots: Snapshots,
+        flush: Callable[[], None],
     ) -> None:
         self.group = group
         self.node = node
         self._incarnations = incarnations
         self._clock = clock
         self._log = logger().bind(group=group)
-        self.applier = Applier(machine, initial, self._on_applied, self.fail)
-        self.driver = Driver(core, storage, transport, clock, self)
+        self.applier = Applier(machine, initial, lambda: self.driver.wake(), self._on_applied, self.fail)
+        self.driver = Driver(core, storage, transport, clock, self, flush)
         self.core = core
         self.snapshots = snapshots
         self.failure = ""
@@ -187,7 +188,10 @@ class Replica:
             token = self._next_origin
         self._next_origin = token + 1
         waiting[token] = Waiter(responder, request_id)
-        self.core.propose(command, token)
+        try:
+            self.core.propose(command, token)
+        except Exception as error:
+            self.fail(error)
         self.driver.wake()
 
     def read_for(self, responder: Responder, request_id: int, query: bytes | Callable[[], object], consistency: Consistency) -> None:
@@ -237,6 +241,9 @@ class Replica:
             token = next(self._tokens)
             self._reading[token] = reads
             self.core.read(token, lease=True)
+
+    def apply(self) -> None:
+        self.applier.run()
 
     def carry(self, effects: Effects) -> None:
         if effects.snapshot is not None and self.applier.needs(effects.snapshot):

@@ -32,10 +32,31 @@ IN_FLIGHT_MAX = 8192
 pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
 
 
-class Stream(asyncio.Protocol):
-    """One framed connection, either side. A subclass takes frames in `_on_frame` and the end in `_on_closed`."""
+class Outbox:
+    """The streams that have something to write in this turn. Whoever ends a turn flushes it; the loop does so at the latest."""
 
-    def __init__(self, *, frame_size_max: int, elements_max: int | None = None) -> None:
+    def __init__(self) -> None:
+        self._streams: list[Stream] = []
+
+    def add(self, stream: "Stream", loop: asyncio.AbstractEventLoop) -> None:
+        if not self._streams:
+            loop.call_soon(self.flush)
+        self._streams.append(stream)
+
+    def flush(self) -> None:
+        if self._streams:
+            streams, self._streams = self._streams, []
+            for stream in streams:
+                stream.flush()
+
+
+class Stream(asyncio.Protocol):
+    """One framed connection, either side. A subclass takes frames in `_on_frame` and the end in `_on_closed`.
+
+    Streams that share an Outbox are flushed together, by whoever knows that the turn is over.
+    """
+
+    def __init__(self, *, frame_size_max: int, elements_max: int | None = None, outbox: Outbox | None = None) -> None:
         self._frame_size_max = frame_size_max
         most = frame_size_max if elements_max is None else elements_max
         self._unpacker = msgpack.Unpacker(
@@ -47,7 +68,7 @@ class Stream(asyncio.Protocol):
         self._outgoing_size = 0
         self._deferred: deque[Callable[[], None]] = deque()
         self._paused = False
-        self._flush_due = False
+        self._outbox = outbox or Outbox()
         self.closed_because = ""
         """Why this side closed the connection; empty if the other side did."""
 
@@ -106,15 +127,13 @@ class Stream(asyncio.Protocol):
         """Queue one packed frame; it leaves with all others of this turn. Dropped if the connection is closed."""
         if self._transport is None or self._loop is None:
             return
+        if not self._outgoing:
+            self._outbox.add(self, self._loop)
         self._outgoing.append(frame)
         self._outgoing_size += len(frame)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what this turn has queued. Called by itself at the end of a turn; calling it earlier saves a turn."""
-        self._flush_due = False
+        """Write what this turn has queued."""
         if not self._outgoing or self._transport is None:
             self._outgoing.clear()
             return
@@ -179,10 +198,11 @@ class ServerConnection(Stream):
         methods: Mapping[str, Method],
         *,
         frame_size_max: int = CLIENT_FRAME_MAX,
+        outbox: Outbox | None = None,
         on_open: Callable[["ServerConnection"], None] | None = None,
         on_closed: Callable[["ServerConnection"], None] | None = None,
     ) -> None:
-        super().__init__(frame_size_max=frame_size_max, elements_max=CLIENT_ELEMENTS_MAX)
+        super().__init__(frame_size_max=frame_size_max, elements_max=CLIENT_ELEMENTS_MAX, outbox=outbox)
         self._methods = methods
         self._opened = on_open
         self._ended = on_closed

@@ -94,13 +94,15 @@ class World:
     carried: list[Effects] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.driver = Driver(self.core, self.storage, self, self.clock, self)
+        self.driver = Driver(self.core, self.storage, self, self.clock, self, lambda: None)
 
     def send(self, to: NodeId, message: Message) -> None:
         self.sent.append(message)
 
     def feed(self) -> None:
         self.core.fed.append(("feed",))
+
+    def apply(self) -> None: ...
 
     def carry(self, effects: Effects) -> None:
         self.carried.append(effects)
