@@ -92,7 +92,7 @@ async def test_a_fourth_node_is_added_as_a_learner_promoted_and_removed(cluster:
     await until(lambda: f"quorate member add {name}" in detail(cluster, name), f"{name} says how to add it")
     async with connect(cluster.endpoints, timeout=20) as client:
         await client.put("x", "1")
-        await client.add_member(name, client_address=cluster.client_address(name))
+        await client.add_member(name, peer_address=cluster.record.nodes[name].peer, client_address=cluster.client_address(name))
         await asyncio.to_thread(cluster.wait_ready, name)
         await until(lambda: _is_voter(cluster, name), f"{name} is promoted by itself")
         async with connect(cluster.client_address(name), timeout=20) as through_it:
