@@ -22,9 +22,10 @@ from quorate.protocols.simulation.world import World
 
 # A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
 LIVENESS_TIMEOUTS = 30
-# Time for every former leader and candidate to have found out, and then to see that nothing changes any more.
-SETTLING_TIMEOUTS = 5
-STABLE_TIMEOUTS = 10
+# A frame may be a second late, a former leader that still gets late answers steps down an election timeout after the last, and a
+# split vote or two may follow; only then must nothing change any more.
+SETTLING_TIMEOUTS = 15
+STABLE_TIMEOUTS = 5
 # A snapshot transfer may break several times before it gets through.
 CONVERGENCE_TIMEOUTS = 30
 
