@@ -153,13 +153,12 @@ class Applier:
         try:
             query = read.query
             result = self.machine.query(query) if type(query) is bytes else query()  # type: ignore[operator]
+            read.responder.reply(read.request_id, result)
         except QuorateError as error:
             read.responder.fail(read.request_id, error)
         except Exception as error:
             # A query changes nothing, so a broken one harms only its caller.
             read.responder.fail(read.request_id, BadRequest(f"the query failed: {error!r}"))
-        else:
-            read.responder.reply(read.request_id, result)
 
     def needs(self, snapshot: Snapshot) -> bool:
         """Whether the snapshot is ahead of everything that was committed here."""

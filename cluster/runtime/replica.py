@@ -14,19 +14,9 @@ from typing import Protocol
 from quorate.cluster.replicated_log import Consistency, Leadership
 from quorate.cluster.runtime.applying import Applier, Read, Responder, Waiter
 from quorate.cluster.runtime.driver import Driver
+from quorate.cluster.runtime.local_calls import LocalCalls, refusal
 from quorate.cluster.runtime.logs import logger
-from quorate.cluster.wire.errors import (
-    BadRequest,
-    ChangeRefused,
-    NotLeader,
-    Overloaded,
-    QuorateError,
-    SessionExpired,
-    Superseded,
-    TooLarge,
-    Unavailable,
-    Uncertain,
-)
+from quorate.cluster.wire.errors import BadRequest, NotLeader, Overloaded, QuorateError, SessionExpired, Unavailable, Uncertain
 from quorate.protocols import sessions
 from quorate.protocols.core import (
     COUNTER_MAX,
@@ -130,15 +120,17 @@ class Replica:
         self._leadership_watchers: set[asyncio.Event] = set()
         self._configuration_index = -1
         self._marks: deque[tuple[int, Token]] = deque()
+        self._looked_ms = clock.now_ms()
+        self._passed_ms = 0
         self._timer: asyncio.TimerHandle | None = None
         self._locals = LocalCalls()
         self.leadership_change_count = 0
 
-    def _set_origins(self) -> None:
+    def _set_origins(self, counter: int = 1) -> None:
         """Origins carry our number, which a newcomer learns from the configuration that adds it; until then it leads nothing."""
         member = self.core.configuration.get(self.node)
         self._number = member.number if member is not None else NUMBER_MAX
-        self._next_origin = origin(self._number, self._incarnations.incarnation, 1)
+        self._next_origin = origin(self._number, self._incarnations.incarnation, counter)
         self._last_origin = origin(self._number, self._incarnations.incarnation, COUNTER_MAX)
 
     def start(self) -> None:
@@ -282,12 +274,13 @@ class Replica:
             self._configuration_index = status.configuration.index
             member = status.configuration.get(self.node)
             if member is not None and member.number != self._number:
-                self._set_origins()
+                # The count goes on: this node may have had that number before, in this life.
+                self._set_origins(self._next_origin & COUNTER_MAX)
             for told in self.on_configuration:
                 told()
 
     def _on_refused(self, refused: Refused) -> None:
-        error = self._error(refused)
+        error = self.not_leader() if refused.reason is Reason.NOT_LEADER else refusal(refused, self.node)
         if refused.token in self._reading:
             reads = self._reading.pop(refused.token)
             self._read_count -= len(reads)
@@ -298,19 +291,6 @@ class Replica:
             waiter.responder.fail(waiter.request_id, error)
         else:
             self.applier.give_up(refused.token, error)
-
-    def _error(self, refused: Refused) -> QuorateError:
-        match refused.reason:
-            case Reason.NOT_LEADER:
-                return self.not_leader()
-            case Reason.SUPERSEDED:
-                return Superseded("another leader's entry took the place of this one; nothing was written")
-            case Reason.TOO_LARGE:
-                return TooLarge(f"the command is too large for the log: {refused.detail}")
-            case Reason.OVERLOADED:
-                return Overloaded(f"{self.node} has too much uncommitted work; try again after a pause")
-            case _:
-                return ChangeRefused(f"{refused.reason.value}{': ' if refused.detail else ''}{refused.detail}")
 
     def not_leader(self) -> NotLeader:
         leader = self.core.leader
@@ -333,15 +313,31 @@ class Replica:
         if self.failure:
             return
         now = self._clock.now_ms()
+        # A clock that is set back must not stop the waiting from ending.
+        self._passed_ms += max(0, now - self._looked_ms)
+        self._looked_ms = now
+        try:
+            self._propose_due(now)
+        except Exception as error:
+            self.fail(error)
+            return
+        self._marks.append((self._passed_ms, self._next_origin - 1))
+        while self._marks[0][0] < self._passed_ms - PROPOSAL_MS_MAX:
+            self._give_up_until(self._marks.popleft()[1], f"not committed within {PROPOSAL_MS_MAX // 1000} s; it still may be")
+        self.snapshots.look(self._passed_ms)
+
+    def _propose_due(self, now_ms: int) -> None:
         if self.serving:
-            for command in self.applier.machine.due(now, self.applier.term):
+            for command in self.applier.machine.due(now_ms, self.applier.term):
                 token, self._next_origin = self._next_origin, self._next_origin + 1
                 self.core.propose(command, token)
                 self.driver.wake()
-        self._marks.append((now, self._next_origin - 1))
-        while self._marks[0][0] < now - PROPOSAL_MS_MAX:
-            self.applier.give_up_until(self._marks.popleft()[1], f"not committed within {PROPOSAL_MS_MAX // 1000} s; it still may be")
-        self.snapshots.look(now)
+
+    def _give_up_until(self, token: Token, why: str) -> None:
+        self.applier.give_up_until(token, why)
+        for old in [old for old in self._changing if old <= token]:
+            waiter = self._changing.pop(old)
+            waiter.responder.fail(waiter.request_id, Uncertain(why))
 
     @property
     def serving(self) -> bool:
@@ -401,38 +397,3 @@ class Replica:
                 changed.clear()
         finally:
             self._leadership_watchers.discard(changed)
-
-
-class LocalCalls:
-    """A Responder whose requests are awaited in this process."""
-
-    takes_more = True
-
-    def defer(self, work: Callable[[], None]) -> None:
-        work()
-
-    def __init__(self) -> None:
-        self._futures: dict[int, asyncio.Future[object]] = {}
-        self._ids = count(1)
-
-    async def call(self, timeout: float, start: Callable[["LocalCalls", int], None]) -> object:
-        id = next(self._ids)
-        future = self._futures[id] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(timeout):
-                start(self, id)
-                return await future
-        except TimeoutError:
-            raise Uncertain(f"no outcome within {timeout} s") from None
-        finally:
-            self._futures.pop(id, None)
-
-    def reply(self, request_id: int, result: object) -> None:
-        future = self._futures.get(request_id)
-        if future is not None and not future.done():
-            future.set_result(result)
-
-    def fail(self, request_id: int, error: QuorateError) -> None:
-        future = self._futures.get(request_id)
-        if future is not None and not future.done():
-            future.set_exception(error)

@@ -247,8 +247,10 @@ class ServerConnection(Stream):
             self.fail(request_id, error)
 
     def reply(self, request_id: int, result: object) -> None:
+        # Packed first: a result that cannot be packed has not been answered yet, and whoever made it may say so.
+        frame = pack((RESPONSE, request_id, None, result))
         self.in_flight -= 1
-        self.send(pack((RESPONSE, request_id, None, result)))
+        self.send(frame)
 
     def fail(self, request_id: int, error: QuorateError) -> None:
         self.in_flight -= 1

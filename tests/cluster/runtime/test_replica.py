@@ -1,0 +1,372 @@
+"""The replica: every request gets exactly one answer, and a promise is never made too early. Everything is stepped by hand."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from quorate.cluster.replicated_log import Consistency
+from quorate.cluster.runtime.replica import BACKLOG_MAX, PROPOSAL_MS_MAX, WAITING_MAX
+from quorate.cluster.wire.errors import (
+    ChangeRefused,
+    NotLeader,
+    Overloaded,
+    QuorateError,
+    Superseded,
+    TooLarge,
+    Unavailable,
+    Uncertain,
+)
+from quorate.protocols import sessions
+from quorate.protocols.core import (
+    COUNTER_MAX,
+    Configuration,
+    Entry,
+    Kind,
+    Member,
+    Note,
+    Progress,
+    ReadReady,
+    Reason,
+    Refused,
+    Remove,
+    origin,
+)
+from tests.cluster.runtime.world import MEMBERS, Answers, World
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    return await World(tmp_path).begin()
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+async def refuse(world: World, reason: Reason, token: int) -> None:
+    effects = world.effects()
+    effects.refused = [Refused(token, reason)]
+    await world.turn(effects)
+
+
+# Proposals.
+
+
+async def test_a_proposal_is_answered_by_the_result_of_its_own_entry(world: World, answers: Answers) -> None:
+    world.replica.propose_for(answers, 1, b"mine")
+    token = world.core.token()
+    await world.commit(Entry(1, 1, token + 1, Kind.COMMAND, b"theirs"))
+
+    assert {} == answers.replies
+
+    await world.commit(Entry(2, 1, token, Kind.COMMAND, b"mine"))
+
+    assert {1: b"2"} == answers.replies
+
+
+async def test_origins_name_the_node_and_its_life_and_are_never_given_twice(world: World, answers: Answers) -> None:
+    world.replica.propose_for(answers, 1, b"a")
+    world.replica.propose_for(answers, 2, b"b")
+
+    assert [origin(1, 7, 1), origin(1, 7, 2)] == [token for _, token in world.core.all("propose")]
+
+
+async def test_when_the_counter_is_used_up_a_new_life_begins(world: World, answers: Answers) -> None:
+    world.replica._next_origin = origin(1, 7, COUNTER_MAX)
+    world.replica.propose_for(answers, 1, b"a")
+
+    assert origin(1, 8, 1) == world.core.token()
+
+
+async def test_a_node_that_gets_its_old_number_back_repeats_no_origin(world: World, answers: Answers) -> None:
+    """
+    1. Number 1 proposes; its entry lingers in somebody's log.
+    2. The node is taken out and comes back as number 9, then once more as number 1, all in one life.
+    3. Its next proposal must not be answered by the old entry.
+    """
+    world.replica.propose_for(answers, 1, b"old")
+    first = world.core.token()
+    for index, number in ((5, 9), (6, 1)):
+        world.core.configuration = Configuration((Member("n1", number), Member("n2", 2)), index)
+        effects = world.effects()
+        effects.notes = [Note("configuration_appended", {})]
+        await world.turn(effects)
+    world.replica.propose_for(answers, 2, b"new")
+
+    assert first != world.core.token()
+    assert first >> 56 == world.core.token() >> 56
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (Reason.NOT_LEADER, NotLeader),
+        (Reason.SUPERSEDED, Superseded),
+        (Reason.TOO_LARGE, TooLarge),
+        (Reason.OVERLOADED, Overloaded),
+        (Reason.TRANSFER_FAILED, ChangeRefused),
+    ],
+)
+async def test_a_refusal_of_the_core_is_a_definite_error(world: World, answers: Answers, reason: Reason, kind: type[QuorateError]) -> None:
+    world.replica.propose_for(answers, 1, b"a")
+    await refuse(world, reason, world.core.token())
+
+    assert type(answers.errors[1]) is kind
+    assert answers.errors[1].definite
+
+
+async def test_who_asks_a_follower_is_told_where_the_leader_is(world: World, answers: Answers) -> None:
+    world.core.leader = "n2"
+    world.replica.propose_for(answers, 1, b"a")
+    await refuse(world, Reason.NOT_LEADER, world.core.token())
+    error = answers.errors[1]
+
+    assert isinstance(error, NotLeader)
+    assert ("n2", "n2:80") == (error.leader, error.address)
+
+
+async def test_a_proposal_without_an_outcome_is_uncertain_in_the_end_and_answered_once(world: World, answers: Answers) -> None:
+    world.replica.propose_for(answers, 1, b"a")
+    token = world.core.token()
+    for _ in range(PROPOSAL_MS_MAX // 1_000):
+        world.look(1_000)
+
+    assert {} == answers.errors
+
+    for _ in range(2):
+        world.look(1_000)
+    await world.commit(Entry(1, 1, token, Kind.COMMAND, b"a"))
+
+    assert isinstance(answers.errors[1], Uncertain)
+    assert {} == answers.replies
+
+
+async def test_a_clock_set_back_does_not_stop_the_waiting_from_ending(world: World, answers: Answers) -> None:
+    world.replica.propose_for(answers, 1, b"a")
+    world.look(-3_600_000)
+    for _ in range(PROPOSAL_MS_MAX // 1_000 + 2):
+        world.look(1_000)
+
+    assert isinstance(answers.errors[1], Uncertain)
+
+
+async def test_a_node_with_too_much_waiting_is_overloaded_at_once(world: World, answers: Answers) -> None:
+    for id in range(WAITING_MAX):
+        world.replica.propose_for(answers, id, b"a")
+    with pytest.raises(Overloaded):
+        world.replica.propose_for(answers, WAITING_MAX, b"a")
+
+    assert WAITING_MAX == len(world.core.all("propose"))
+
+
+async def test_a_node_that_is_behind_with_applying_is_overloaded_at_once(world: World, answers: Answers) -> None:
+    world.applier.enqueue([Entry(index, 1, 0, Kind.COMMAND, b"") for index in range(1, BACKLOG_MAX + 2)])
+    with pytest.raises(Overloaded):
+        world.replica.propose_for(answers, 1, b"a")
+
+
+# Reads.
+
+
+async def test_reads_of_one_turn_share_one_barrier_and_wait_for_its_index(world: World, answers: Answers) -> None:
+    await world.commit_words(b"a")
+    world.replica.read_for(answers, 1, b"", Consistency.LINEARIZABLE)
+    world.replica.read_for(answers, 2, b"", Consistency.LINEARIZABLE)
+    await world.turn()
+    [(token, lease)] = world.core.all("read")
+    effects = world.effects()
+    assert isinstance(token, int)
+    effects.reads = [ReadReady(token, 2)]
+    await world.turn(effects)
+
+    assert not lease
+    assert {} == answers.replies, "the barrier is passed, but its index is not applied"
+
+    await world.commit_words(b"b")
+
+    assert {1: b"a b", 2: b"a b"} == answers.replies
+
+
+async def test_a_lease_read_says_so_and_a_local_one_asks_nobody(world: World, answers: Answers) -> None:
+    await world.commit_words(b"a")
+    world.replica.read_for(answers, 1, b"", Consistency.LOCAL)
+    world.replica.read_for(answers, 2, b"", Consistency.LEADER)
+    await world.turn()
+
+    assert {1: b"a"} == answers.replies
+    assert [True] == [lease for _, lease in world.core.all("read")]
+
+
+async def test_a_refused_barrier_refuses_all_its_reads(world: World, answers: Answers) -> None:
+    world.replica.read_for(answers, 1, b"", Consistency.LINEARIZABLE)
+    world.replica.read_for(answers, 2, b"", Consistency.LINEARIZABLE)
+    await world.turn()
+    await refuse(world, Reason.NOT_LEADER, world.core.token())
+
+    assert {1, 2} == answers.errors.keys()
+    assert 0 == world.replica._read_count
+
+
+async def test_too_many_reads_are_refused_and_places_become_free_again(world: World, answers: Answers) -> None:
+    for id in range(WAITING_MAX):
+        world.replica.read_for(answers, id, b"", Consistency.LINEARIZABLE)
+    with pytest.raises(Overloaded):
+        world.replica.read_for(answers, WAITING_MAX, b"", Consistency.LINEARIZABLE)
+    await world.turn()
+    await refuse(world, Reason.NOT_LEADER, world.core.token())
+    world.replica.read_for(answers, WAITING_MAX + 1, b"", Consistency.LINEARIZABLE)
+
+    assert WAITING_MAX == len(answers.errors)
+
+
+# Changes and hand-over.
+
+
+async def test_a_change_is_answered_when_it_took_effect(world: World, answers: Answers) -> None:
+    world.replica.reconfigure_for(answers, 1, Remove("n3"))
+    effects = world.effects()
+    effects.done = [world.core.token()]
+    await world.turn(effects)
+
+    assert {1: None} == answers.replies
+
+
+async def test_a_change_that_the_core_forgot_is_uncertain_in_the_end(world: World, answers: Answers) -> None:
+    """A deposed leader whose log a snapshot replaces has no outcome to tell."""
+    world.replica.reconfigure_for(answers, 1, Remove("n3"))
+    for _ in range(PROPOSAL_MS_MAX // 1_000 + 2):
+        world.look(1_000)
+
+    assert isinstance(answers.errors[1], Uncertain)
+
+
+async def test_the_successor_is_the_other_voter_with_most_of_the_log(world: World) -> None:
+    world.core.configuration = Configuration((*MEMBERS.members, Member("n4", 4, voter=False)))
+    world.core.progress = {name: Progress(match, "replicate") for name, match in (("n1", 99), ("n2", 5), ("n3", 7), ("n4", 99))}
+
+    assert "n3" == world.replica.successor()
+
+    world.core.leader = "n2"
+    with pytest.raises(NotLeader):
+        world.replica.successor()
+
+
+async def test_who_does_not_lead_hands_nothing_over(world: World) -> None:
+    world.core.leader = "n2"
+    await world.replica.hand_over(1.0)
+
+    assert [] == world.core.all("transfer")
+
+
+# Life and death.
+
+
+async def test_what_waits_when_the_replica_stops_is_told_that_the_outcome_is_open(world: World, answers: Answers) -> None:
+    world.replica.propose_for(answers, 1, b"a")
+    world.replica.reconfigure_for(answers, 2, Remove("n3"))
+    world.replica.read_for(answers, 3, b"", Consistency.LINEARIZABLE)
+    await world.turn()
+    world.replica.read_for(answers, 4, b"", Consistency.LEADER)
+    world.applier.read(9, [])
+    world.replica.stop()
+
+    assert {1, 2, 3, 4} == answers.errors.keys()
+    assert all(not error.definite for error in answers.errors.values())
+
+
+async def test_a_failed_replica_answers_nothing_but_why(world: World, answers: Answers) -> None:
+    told: list[str] = []
+    world.replica.on_failed.append(told.append)
+    world.replica.propose_for(answers, 1, b"a")
+    world.replica.fail(OSError("the disk is gone"))
+    world.replica.fail(OSError("again"))
+
+    assert isinstance(answers.errors[1], Uncertain)
+    assert ["OSError: the disk is gone"] == told
+    for ask in (
+        lambda: world.replica.propose_for(answers, 2, b"b"),
+        lambda: world.replica.read_for(answers, 3, b"", Consistency.LOCAL),
+        lambda: world.replica.transfer_for(answers, 4, "n2"),
+    ):
+        with pytest.raises(Unavailable, match="the disk is gone"):
+            ask()
+
+
+@pytest.mark.parametrize("event", ["receive", "unreachable", "propose", "tick", "due"])
+async def test_a_core_or_machine_that_breaks_its_rules_stops_the_replica_at_once(world: World, answers: Answers, event: str) -> None:
+    """Half of a turn's effects carried out, and then on: that would be a copy that differs, or a promise that is not kept."""
+    from quorate.protocols.raft.messages import HardState
+
+    world.core.broken = AssertionError("two leaders of one term")
+    match event:
+        case "receive":
+            world.replica.receive("n2", HardState(1, "n2"))
+        case "unreachable":
+            world.replica.driver.unreachable("n2")
+        case "propose":
+            world.replica.propose_for(answers, 1, b"a")
+        case "tick":
+            world.clock.advance(100)
+            await world.turn()
+        case "due":
+            world.applier.term = 1
+            world.words.overdue = [b"expire"]
+            world.look()
+
+    assert "two leaders of one term" in world.replica.failure
+    assert world.replica.driver.stopped
+    assert all(isinstance(error, Uncertain) for error in answers.errors.values())
+
+
+async def test_what_is_due_is_proposed_only_by_a_leader_that_has_applied_an_entry_of_its_term(world: World) -> None:
+    world.words.overdue = [b"expire"]
+    world.look()
+
+    assert [] == world.core.all("propose")
+
+    await world.commit(Entry(1, 1, 0, Kind.NOOP, b""))
+    world.look()
+
+    assert [b"expire"] == [command for command, _ in world.core.all("propose")]
+
+    world.words.overdue = [b"expire"]
+    world.core.leader = "n2"
+    world.look()
+
+    assert 1 == len(world.core.all("propose"))
+
+
+# For callers in this process.
+
+
+async def test_a_local_caller_gets_the_result_of_its_command(world: World) -> None:
+    calling = asyncio.create_task(world.replica.propose(b"x", timeout=5))
+    await world.turn()
+    [(command, token)] = world.core.all("propose")
+    assert isinstance(command, bytes) and isinstance(token, int)
+    world.words.apply = lambda entry: bytes([sessions.Status.DONE]) + b"result"  # type: ignore[method-assign]
+    await world.commit(Entry(1, 1, token, Kind.COMMAND, command))
+
+    assert sessions.plain(b"x") == command
+    assert b"result" == await calling
+
+
+async def test_a_local_caller_is_told_of_every_change_of_leadership(world: World) -> None:
+    seen = []
+
+    async def watch() -> None:
+        async for leadership in world.replica.leadership():
+            seen.append(leadership)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    for term, leader in ((2, "n1"), (3, "n2")):
+        world.core.term, world.core.leader = term, leader
+        effects = world.effects()
+        effects.notes = [Note("role", {"role": "any"})]
+        await world.turn(effects)
+    watching.cancel()
+
+    assert [(0, False), (2, True), (3, False)] == seen
