@@ -156,3 +156,28 @@ async def test_a_strange_peer_is_refused_with_both_sides_named(cluster: LocalClu
 
     assert all(word.replace("{cluster}", name) in str(answer) for word in words), answer
     assert cluster.status("n1").ready
+
+
+async def test_after_a_member_was_added_and_its_node_replaced_all_restart_together(cluster: LocalCluster) -> None:
+    """What they know of each other then comes from their own logs alone, and not from the configuration files."""
+    name = cluster.add_node()
+    cluster.start(name)
+    await until(lambda: f"quorate member add {name}" in detail(cluster, name), f"{name} says how to add it")
+    async with connect(cluster.endpoints, timeout=20) as client:
+        await client.put("x", "kept")
+        await client.add_member(name, peer_address=cluster.record.nodes[name].peer, client_address=cluster.client_address(name))
+        await until(lambda: _is_voter(cluster, name), f"{name} is promoted by itself")
+        cluster.kill("n1")
+        cluster.wipe("n1")
+        cluster.start("n1")
+        await until(lambda: "quorate member replace n1" in detail(cluster, "n1"), "n1 says how to bring it back")
+        await client.replace_member("n1")
+        await until(lambda: _is_voter(cluster, "n1"), "n1 votes again")
+    cluster.stop()
+    cluster.start()
+    await asyncio.to_thread(cluster.wait_ready)
+    async with connect(cluster.endpoints, timeout=20) as client:
+        found = await client.get("x")
+
+    assert found is not None
+    assert b"kept" == found.value
