@@ -89,8 +89,15 @@ class Administration:
         if old is None:
             known = ", ".join(member.name for member in members)
             raise BadRequest(f"{name!r} is not a member; the members are {known}")
+        # A number of its own: the new disk counts its incarnations from 1, and must not name proposals as the old one did.
         new = Member(
-            old.name, old.number, storage, promote=True, voter=False, peer_address=old.peer_address, client_address=old.client_address
+            old.name,
+            _free_number(members),
+            storage,
+            promote=True,
+            voter=False,
+            peer_address=old.peer_address,
+            client_address=old.client_address,
         )
         new = await self._with_storage(new, deadline_ms)
         if new.storage == old.storage:
@@ -162,10 +169,15 @@ class Administration:
 
 
 def _free_number(members: tuple[MemberStatus, ...]) -> int:
-    number = max((member.number for member in members), default=0) + 1
-    if number > NUMBER_MAX:
-        raise BadRequest(f"member numbers end at {NUMBER_MAX}: choose one that was never used")
-    return number
+    """One that no member has; one that none ever had, as long as there are such."""
+    taken = {member.number for member in members}
+    highest = max(taken, default=0) + 1
+    if highest <= NUMBER_MAX:
+        return highest
+    free = set(range(1, NUMBER_MAX + 1)) - taken
+    if not free:
+        raise ChangeRefused(f"there are {NUMBER_MAX} members, the most there may be; remove one first")
+    return min(free)
 
 
 def _row(change: Change) -> list[object]:

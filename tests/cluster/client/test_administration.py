@@ -71,7 +71,7 @@ async def test_a_name_that_is_a_member_already_is_refused_with_what_to_do(cluste
         await client.add_member("n2", peer_address="a:1", client_address="b:1")
 
 
-async def test_a_wiped_member_is_replaced_under_its_old_name_and_number(cluster: FakeCluster) -> None:
+async def test_a_wiped_member_is_replaced_under_its_old_name_and_a_new_number(cluster: FakeCluster) -> None:
     client = await cluster.connected()
     told = cluster["n2"].storage
 
@@ -83,7 +83,7 @@ async def test_a_wiped_member_is_replaced_under_its_old_name_and_number(cluster:
     assert told != replaced.storage == "new-disk"
     changes = [change for _, change in cluster["n1"].asked("reconfigure")]
     assert ["remove", "n2"] == changes[0]
-    assert ["add", "n2", 2, "new-disk", True] == changes[1][:5]  # type: ignore[index]
+    assert ["add", "n2", 4, "new-disk", True] == changes[1][:5]  # type: ignore[index]
     with pytest.raises(BadRequest, match="the members are n1, n2, n3"):
         await client.replace_member("n9")
 
