@@ -17,6 +17,7 @@ def raft_options(config: NodeConfig) -> RaftOptions:
         election_ticks=timing.election_timeout_ms // TICK_MS,
         heartbeat_ticks=timing.heartbeat_ms // TICK_MS,
         lease_ticks=timing.lease_ms // TICK_MS,
+        starts_quickly=True,
         commit_ticks=1,
         entry_bytes_max=ENVELOPED_BYTES_MAX,
         margin_bytes=config.log.keep_mib << 20,

@@ -39,6 +39,9 @@ class Elections:
         self.target_priority = state.options.target_priority
         self.yielded = False
         self.restart_timer()
+        if state.options.starts_quickly:
+            self.quick_tries = state.options.failover_tries
+            self.restart_timer_quickly()
 
     # Timers
 

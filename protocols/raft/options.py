@@ -25,6 +25,9 @@ class RaftOptions:
     failover_ticks_min: int = 1
     failover_ticks_max: int = 5
     """The random delay before an election when the connection to the leader broke, and between quick attempts."""
+    starts_quickly: bool = False
+    """A node that just started asks around as soon as its promise allows: where everybody starts, nobody has to time out.
+    Where there is a leader, pre-vote turns it away."""
     failover_tries: int = 6
     """Quick attempts before a node falls back to whole election timeouts: it may be the only one that lost the leader."""
     commit_ticks: int = 0
