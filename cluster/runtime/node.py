@@ -285,7 +285,7 @@ class Node:
 
     async def _stop_in_order(self) -> None:
         for hosted in self.groups.values():
-            await hosted.replica.hand_over(HAND_OVER_S)
+            await hosted.replica.hand_over(HAND_OVER_S, self._network.is_up)
             hosted.replica.stop()
         self._log.info("stopped")
 

@@ -369,12 +369,18 @@ class Replica:
     async def transfer(self, to: NodeId, *, timeout: float) -> None:
         await self._locals.call(timeout, lambda calls, id: self.transfer_for(calls, id, to))
 
-    async def hand_over(self, timeout: float) -> None:
-        """Before a planned stop: if this node leads, let another lead first. Gives up quietly."""
-        if self.failure or self.core.leader != self.node:
+    async def hand_over(self, timeout: float, is_up: Callable[[NodeId], bool]) -> None:
+        """Before a planned stop: if this node leads, let another lead first. Gives up quietly, and at once if that one leaves too."""
+        try:
+            heir = self.successor()
+        except QuorateError:
             return
-        with contextlib.suppress(QuorateError):
-            await self.transfer(self.successor(), timeout=timeout)
+        handing = asyncio.create_task(self.transfer(heir, timeout=timeout))
+        while not handing.done() and is_up(heir):
+            await asyncio.wait([handing], timeout=LOOK_S)
+        handing.cancel()
+        with contextlib.suppress(QuorateError, asyncio.CancelledError):
+            await handing
 
     def successor(self) -> NodeId:
         """The voter, other than this node, that has most of the log. NotLeader or BadRequest if there is none to be seen."""

@@ -255,7 +255,7 @@ async def test_the_successor_is_the_other_voter_with_most_of_the_log(world: Worl
 
 async def test_who_does_not_lead_hands_nothing_over(world: World) -> None:
     world.core.leader = "n2"
-    await world.replica.hand_over(1.0)
+    await world.replica.hand_over(1.0, lambda peer: True)
 
     assert [] == world.core.all("transfer")
 
