@@ -211,7 +211,7 @@ class Scenario:
         node = self._node(words[0])
         for _ in range(CAMPAIGN_TICKS_MAX):
             assert node.core is not None, node
-            if "candidate" in node.core.status.role.lower():
+            if "candidate" in node.core.status.role or node.core.leader == node.name:
                 return
             self._pass(node, 1)
         self._say(node.name, f"asks for no votes in {CAMPAIGN_TICKS_MAX} ticks")
