@@ -65,6 +65,17 @@ class Party:
         self.check_storage(hello.source, hello.storage, hello.configuration_index)
         return Welcome(self.storage, self.bootstrap, self.member)
 
+    def check_bootstrap(self, peer: NodeId, bootstrap: bytes) -> None:
+        """Two nodes whose files named different initial members stand in two clusters of one name, and must not become one."""
+        if not bootstrap or not self.bootstrap or bootstrap == self.bootstrap:
+            return
+        ours, theirs = (Configuration.decode(data, 0) for data in (self.bootstrap, bootstrap))
+        if {(member.name, member.number) for member in ours.members} != {(member.name, member.number) for member in theirs.members}:
+            raise BadRequest(
+                f"{peer} began its cluster with {', '.join(theirs.names)}, {self.node} with {', '.join(ours.names)}: their files named "
+                "different members. Correct the members in the files, and wipe the nodes that have begun a cluster of their own"
+            )
+
     def check_storage(self, peer: NodeId, storage: str, configuration_index: int = -1) -> None:
         """A node whose disk was replaced must not vote under its old name, unless a newer configuration than ours says so."""
         configuration = self.configuration()

@@ -17,6 +17,7 @@ from quorate.cluster.runtime.logs import logger
 from quorate.cluster.wire.codec import decode, encode
 from quorate.cluster.wire.errors import BadRequest, ProtocolError, QuorateError, from_wire, to_wire
 from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Outbox, Stream, pack
+from quorate.cluster.wire.sockets import end_if_silent
 from quorate.protocols.core import Message, NodeId
 
 # Unsent bytes of one link beyond which messages are dropped: two full windows of the engine.
@@ -26,6 +27,8 @@ REDIAL_S_MIN, REDIAL_S_MAX = 0.02, 0.5
 # A refusal is a matter for an operator; asking often helps nobody.
 REFUSED_S = 2.0
 HELLO_S_MAX = 2.0
+# Heartbeats are acknowledged several times a second; a peer that acknowledges nothing for so long is dialled anew.
+PEER_SILENT_S = 5
 HELLO_TYPES = tuple(field.type for field in dataclasses.fields(Hello))
 # Links to nodes that dialled us and are in no configuration of ours yet.
 GUESTS_MAX = 64
@@ -38,12 +41,21 @@ class PeerInbound(Stream):
         super().__init__(frame_size_max=PEER_FRAME_MAX)
         self._network = network
         self.hello: Hello | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        end_if_silent(transport, PEER_SILENT_S)
         self._network.inbound.add(self)
+        self._patience = asyncio.get_running_loop().call_later(HELLO_S_MAX, self._end_if_a_stranger)
+
+    def _end_if_a_stranger(self) -> None:
+        if self.hello is None:
+            self.close(f"no hello within {HELLO_S_MAX:g} s")
 
     def _on_closed(self, error: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         self._network.on_inbound_closed(self)
 
     def _on_frame(self, frame: object) -> None:
@@ -95,6 +107,7 @@ class PeerOutbound(Stream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        end_if_silent(transport, PEER_SILENT_S)
         hello = self._party.hello_to(self._destination)
         self.send(pack((REQUEST, 0, "hello", dataclasses.astuple(hello))))
 
@@ -133,6 +146,7 @@ class PeerLink:
 
     def __init__(self, network: "PeerNetwork", peer: NodeId, address: str) -> None:
         self._network = network
+        self._queue_max = network.link_queue_max
         self.peer = peer
         self.address = address
         self._stream: PeerOutbound | None = None
@@ -148,7 +162,7 @@ class PeerLink:
 
     def send(self, frame: bytes) -> None:
         stream = self._stream
-        if stream is None or stream.unsent_size > LINK_QUEUE_MAX:
+        if stream is None or stream.unsent_size > self._queue_max:
             self.dropped_count += 1
         else:
             stream.send(frame)
@@ -168,9 +182,10 @@ class PeerLink:
                 pause = await self._connect_once(pause)
             except (OSError, TimeoutError):
                 pause = min(pause * 2, REDIAL_S_MAX)
-            except QuorateError as error:
-                if self.refusal != error.message:
-                    self.refusal = error.message
+            except (QuorateError, ValueError) as error:
+                # ValueError: an address that no resolver takes. Out of here it would end this task, and the link for ever.
+                if self.refusal != str(error):
+                    self.refusal = str(error)
                     self._network.on_refused(self.peer, error)
                 pause = REFUSED_S
             self._dial_now.clear()
@@ -184,6 +199,7 @@ class PeerLink:
         stream, welcome = await say_hello(self._network.party, self.peer, self.address, self._network.outbox)
         try:
             self._network.party.check_storage(self.peer, welcome.storage)
+            self._network.party.check_bootstrap(self.peer, welcome.bootstrap)
             self.refusal = ""
             self._stream = stream
             self._network.on_link(self.peer, True)
@@ -205,9 +221,12 @@ class PeerNetwork:
         on_message: Callable[[str, NodeId, Message], None],
         on_lost: Callable[[NodeId], None],
         outbox: Outbox | None = None,
+        *,
+        link_queue_max: int = LINK_QUEUE_MAX,
     ) -> None:
         self.party = party
         self.outbox = outbox
+        self.link_queue_max = link_queue_max
         self.on_message = on_message
         self._on_lost = on_lost
         self.links: dict[NodeId, PeerLink] = {}
@@ -264,6 +283,11 @@ class PeerNetwork:
         for link in self.links.values():
             link.dial_now()
 
+    def is_up(self, peer: NodeId) -> bool:
+        """Whether our link to this peer is open."""
+        link = self.links.get(peer)
+        return link is not None and link.is_up
+
     def send(self, group: str, to: NodeId, message: Message) -> None:
         """Best effort. The same message object to several peers is encoded once."""
         link = self.links.get(to)
@@ -287,7 +311,9 @@ class PeerNetwork:
     def on_inbound_closed(self, connection: PeerInbound) -> None:
         self.inbound.discard(connection)
         source = connection.hello.source if connection.hello is not None else None
-        if source in self.links and source not in self._wanted:
+        # A guest that came back after a silent cut has a younger connection, which needs our answers.
+        stays = any(other.hello is not None and other.hello.source == source for other in self.inbound)
+        if source in self.links and source not in self._wanted and not stays:
             self.links.pop(source).task.cancel()
 
     def on_link(self, peer: NodeId, up: bool) -> None:
@@ -295,8 +321,8 @@ class PeerNetwork:
         if not up:
             self._on_lost(peer)
 
-    def on_refused(self, peer: NodeId, error: QuorateError) -> None:
-        self._log.warning("peer refused", peer=peer, reason=error.message)
+    def on_refused(self, peer: NodeId, error: Exception) -> None:
+        self._log.warning("peer refused", peer=peer, reason=str(error))
 
 
 class GroupTransport:

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 import msgpack
 
 from quorate.cluster.wire.errors import BadRequest, Overloaded, ProtocolError, QuorateError, to_wire
+from quorate.cluster.wire.sockets import end_if_silent
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 
@@ -28,6 +29,8 @@ WRITE_BUFFER_MAX = 256 << 20
 CLIENT_ELEMENTS_MAX = 256
 # Requests of one connection that may wait for their reply.
 IN_FLIGHT_MAX = 8192
+# A client that acknowledges nothing for so long is gone: its place, its watches and its unsent replies are given up.
+CLIENT_SILENT_S = 60
 
 pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
 
@@ -213,6 +216,7 @@ class ServerConnection(Stream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        end_if_silent(transport, CLIENT_SILENT_S)
         if self._opened is not None:
             self._opened(self)
 
