@@ -58,6 +58,8 @@ def options(settings: Settings) -> RaftOptions:
         read_retry_ticks=pick((2, 10)),
         uncommitted_bytes_max=pick((2_000, 1 << 20)),
         entry_bytes_max=1_000,
+        commit_ticks=pick((0, 1, 3)),
+        starts_quickly=bool(pick((0, 1))),
     )
 
 

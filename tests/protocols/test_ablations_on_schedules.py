@@ -16,6 +16,7 @@ from tests.protocols.ablations import (
     LeaseFromTheAnswer,
     NoClip,
     NoPreVote,
+    ReadsBeforeItsTermCommits,
     ReadsByARoundUnderWay,
     VoteNotPersisted,
 )
@@ -115,6 +116,27 @@ lease n1
 ----
 """
 
+NEW_LEADER_KNOWS_NO_COMMIT = """
+cluster 3 election_ticks=10 heartbeat_ticks=2 lease_ticks=3
+elect n1
+propose n1 x
+deliver n1>n2 n1>n3
+deliver n2>n1
+crash n1
+drop
+tick n3 10
+campaign n2
+deliver n2>n3
+deliver n3>n2
+deliver n2>n3
+deliver n3>n2
+hold n3
+read n2
+deliver n2>n3
+deliver n3>n2
+----
+"""
+
 READ_DURING_A_ROUND = """
 cluster 3 election_ticks=100 heartbeat_ticks=10 lease_ticks=25
 elect n1
@@ -191,6 +213,7 @@ SCHEDULES: list[tuple[str, type, str]] = [
     (DEPOSED_WITHIN_ITS_LEASE, BreaksLeasePromises, FRESH_LEASE_READ),
     (VOTER_RESTARTS_WITHIN_THE_LEASE, ForgetsPromisesAtStart, FRESH_LEASE_READ),
     (ANSWER_COMES_LATE, LeaseFromTheAnswer, FRESH_LEASE_READ),
+    (NEW_LEADER_KNOWS_NO_COMMIT, ReadsBeforeItsTermCommits, FRESH_READ),
     (READ_DURING_A_ROUND, ReadsByARoundUnderWay, FRESH_READ),
     (HAND_OVER_BEHIND_ITS_BACK, KeepsLeaseDuringHandOver, FRESH_LEASE_READ),
 ]
