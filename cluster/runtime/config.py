@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from quorate.cluster.wire.errors import QuorateError
 from quorate.protocols.core import NUMBER_MAX, Configuration, Member
@@ -202,6 +202,9 @@ def load(path: Path | None, flags: Mapping[str, object] | None = None) -> NodeCo
 
     try:
         return FromFile(**dict(flags or {}))  # type: ignore[arg-type]  # checked by pydantic, field by field
+    except SettingsError as error:
+        # A section or a table given as one variable has to be JSON; this is what says that it is none.
+        raise ConfigError(f"{ENVIRONMENT_PREFIX}*: {error}: not valid JSON; or give its fields one by one, as SECTION__FIELD") from None
     except ValidationError as error:
         raise ConfigError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from None
 

@@ -7,9 +7,11 @@ Order of stop (SIGTERM, SIGINT): hand over leadership, stop the replicas, flush 
 import asyncio
 import gc
 import importlib.metadata
+import resource
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from random import Random
 from time import monotonic
 
@@ -26,11 +28,10 @@ from quorate.cluster.runtime.machines import Hosted, make_machine
 from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
-from quorate.cluster.runtime.status import group_samples, group_status
+from quorate.cluster.runtime.status import group_samples, group_status, log_samples
 from quorate.cluster.service.fault_rpc import FaultService
 from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
-from quorate.cluster.storage.commit import Counters
 from quorate.cluster.storage.directory import DataDirectory
 from quorate.cluster.storage.errors import LogFailed
 from quorate.cluster.storage.faulty import FaultyFiles
@@ -129,7 +130,8 @@ class Node:
             status = replica.core.status
             if replica.failure:
                 return False, f"{name}: stopped: {replica.failure}"
-            if status.configuration.get(self.config.node) is None:
+            mine = status.configuration.get(self.config.node)
+            if mine is None or mine.storage != self._directory.storage:
                 return False, f"{name}: {self._waits_for}"
             if status.leader is None:
                 return False, f"{name}: no leader is known"
@@ -145,10 +147,7 @@ class Node:
         for peer, link in self._network.links.items():
             yield "quorate_peer_up", "gauge", "1 where our link to the peer is open", {"peer": peer}, link.is_up
             yield "quorate_peer_messages_dropped", "counter", "messages dropped: link closed or full", {"peer": peer}, link.dropped_count
-        counters = self._journal.counters
-        for name in Counters.__slots__:
-            yield f"quorate_log_{name}", "counter", "of the write-ahead log", {}, getattr(counters, name)
-        yield "quorate_log_queue_bytes", "gauge", "waiting for the disk", {}, counters.queue_bytes
+        yield from log_samples(self._journal.counters)
         for name, hosted in self.groups.items():
             yield from group_samples(name, hosted.replica)
 
@@ -180,10 +179,13 @@ class Node:
         self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
-            await admin.listen(config.http.listen)
+            with _listening("http", config.http.listen):
+                await admin.listen(config.http.listen)
             self._http_address = admin.address
-        await self._network.listen(config.peer.listen)
-        server = await self._listen_to_clients()
+        with _listening("peer", config.peer.listen):
+            await self._network.listen(config.peer.listen)
+        with _listening("client", config.client.listen):
+            server = await self._listen_to_clients()
         self._log.info("listening", peers=config.peer.listen, clients=config.client.listen, http=self._http_address, data=str(config.data))
         serving = asyncio.create_task(self._host())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -261,6 +263,8 @@ class Node:
         self._party.member = mine is not None and mine.storage == self._directory.storage
         if self._party.member:
             self._forming = None
+            node = self.config.node
+            self._detail = f"{node} was taken out of the cluster: stop it, or bring it back with `quorate member add {node}`"
         self._network.connect({member.name: member.peer_address for member in configuration.members})
         self._network.configuration_changed()
 
@@ -306,9 +310,28 @@ class Node:
             connection.close(f"{self.config.node} has {CONNECTIONS_MAX} client connections already")
 
 
+@contextmanager
+def _listening(section: str, address: str) -> Iterator[None]:
+    """An address that cannot be had is named with the setting that wants it."""
+    try:
+        yield
+    except OSError as error:
+        why = f"{section}.listen = {address}: {error.strerror or error}"
+        raise Unavailable(f"{why}; stop what uses that address, or choose another") from None
+
+
+def _allow_connections() -> None:
+    """As many open files as the system lets us: the usual 1,024 would end with the thousandth client."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # some systems say "unlimited" and mean less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(config: NodeConfig) -> int:
     """Run one node until SIGTERM or SIGINT; the exit code."""
     logs.set_up(config.node, form=config.logging.format, level=config.logging.level)
+    _allow_connections()
     gc.set_threshold(YOUNG_ALLOCATIONS, OLDER_ROUNDS, OLDEST_ROUNDS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:

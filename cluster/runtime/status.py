@@ -4,6 +4,26 @@ from collections.abc import Iterator
 
 from quorate.cluster.admin.http import Sample
 from quorate.cluster.runtime.replica import Replica
+from quorate.cluster.storage.commit import Counters
+
+LOG_SAMPLES = {
+    "sync_count": ("counter", "device writes, each with one sync"),
+    "record_count": ("counter", "records written, one for each batch of a group"),
+    "byte_count": ("counter", "bytes written"),
+    "merged_count": ("counter", "records that shared another's device write"),
+    "sync_ns_last": ("gauge", "nanoseconds that the last write and its sync took"),
+    "sync_ns_sum": ("counter", "nanoseconds that all writes and their syncs took"),
+    "roll_count": ("counter", "segments begun"),
+    "roll_stall_count": ("counter", "segments that had to be made on the spot, because no spare was ready"),
+    "rewritten_count": ("counter", "records of idle groups written again, so that old segments could go"),
+    "released_count": ("counter", "segments that nothing needed any more"),
+    "background_failed_count": ("counter", "work beside the log that failed and is tried again later"),
+    "refused_count": ("counter", "writes after the log had failed: neither written nor answered"),
+    "queued_bytes": ("counter", "bytes given to the log's thread"),
+    "taken_bytes": ("counter", "bytes that the log's thread has dealt with"),
+    "queue_bytes": ("gauge", "bytes that wait for the disk, or are being written"),
+}
+"""What the write-ahead log counts: kind and help."""
 
 
 def group_status(replica: Replica) -> dict[str, object]:
@@ -39,6 +59,11 @@ def group_status(replica: Replica) -> dict[str, object]:
         "snapshot_index": replica.snapshots.index,
         "members": members,
     }
+
+
+def log_samples(counters: Counters) -> Iterator[Sample]:
+    for name, (kind, text) in LOG_SAMPLES.items():
+        yield f"quorate_log_{name}", kind, f"write-ahead log: {text}", {}, getattr(counters, name)
 
 
 def group_samples(group: str, replica: Replica) -> Iterator[Sample]:
