@@ -252,6 +252,9 @@ class Node:
         self.groups[group] = Hosted(replica, machine)
         self._on_configuration(replica)
         replica.start()
+        if self._journal.failed is not None:
+            # Before there was anybody to tell.
+            replica.fail(self._journal.failed)
 
     def _configuration(self) -> Configuration:
         hosted = self.groups.get(DEFAULT_GROUP)

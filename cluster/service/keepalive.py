@@ -7,7 +7,7 @@ client hears of no renewal. Once an expiry is proposed, the answer waits until t
 from quorate.cluster.replicated_log import Consistency
 from quorate.cluster.runtime.machines import Hosted
 from quorate.cluster.service.leases import Renewal
-from quorate.cluster.wire.errors import LeaseNotFound, Overloaded, QuorateError
+from quorate.cluster.wire.errors import LeaseNotFound, Overloaded, QuorateError, Unavailable
 from quorate.cluster.wire.rpc import ServerConnection
 from quorate.protocols.core import Clock
 
@@ -23,10 +23,14 @@ class KeepAlives:
         self._clock = clock
         self._pending: list[tuple[ServerConnection, int, int]] = []
         hosted.replica.on_applied.append(self._retry)
+        # Without this they would wait for entries that are never applied here.
+        hosted.replica.on_failed.append(lambda reason: self._retry())
 
     def keep_alive(self, connection: ServerConnection, id: int, lease: int) -> None:
         """Replies with the TTL in ms that runs from when the request was taken in."""
         replica = self._hosted.replica
+        if replica.failure:
+            raise Unavailable(f"{replica.node} stopped: {replica.failure}; mend the cause and restart the node")
         if not replica.serving:
             raise replica.not_leader()
         match self._hosted.keyvalue.deadlines.renew(lease, self._clock.now_ms(), replica.applier.term):

@@ -30,12 +30,15 @@ class Watching:
     def watch(self, connection: ServerConnection, id: int, watch_id: int, request: bytes) -> None:
         """Replies with the first revision that the watch will see; then notifications follow."""
         start, end, from_revision, previous = _checked(request)
-        if not 0 <= watch_id <= ID_MAX or watch_id in self._sinks.get(connection, ()):
-            raise BadRequest(f"watch id {watch_id} is out of range, or in use on this connection")
+        if not 0 <= watch_id <= ID_MAX:
+            raise BadRequest(f"watch id {watch_id} is out of range")
 
         def begin() -> int:
             if not connection.is_open:
                 raise BadRequest("the connection closed before the watch began")
+            # Looked at only here: two requests with one id may wait for their barriers together.
+            if watch_id in self._sinks.get(connection, ()):
+                raise BadRequest(f"watch id {watch_id} is in use on this connection")
             sink = _Sink(self, connection, watch_id)
             sink.watcher = self.hub.watch(start, end, from_revision, sink, previous=previous)
             if connection not in self._sinks:
