@@ -29,6 +29,7 @@ class Forming:
         self._config = config
         self._party = party
         self._log = logger()
+        self._refusal = ""
         self.detail = "asking the other members whether they know the cluster"
 
     async def run(self) -> Configuration:
@@ -51,28 +52,36 @@ class Forming:
         """One round: (how to begin, nobody) or (None, who did not answer)."""
         storages = {self._config.node: self._party.storage}
         missing: list[str] = []
+        joined_later = ""
         for name, member in self._config.members.items():
             if name == self._config.node:
                 continue
             try:
                 stream, welcome = await say_hello(self._party, name, member.peer)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError, ValueError):  # ValueError: a name that no resolver takes
                 missing.append(f"{name} ({member.peer})")
                 continue
             except QuorateError as refusal:
-                self._log.warning("a member refuses this node", peer=name, reason=refusal.message)
+                if refusal.message != self._refusal:
+                    self._refusal = refusal.message
+                    self._log.warning("a member refuses this node", peer=name, reason=refusal.message)
                 if "replaced" in refusal.details:
                     return self._newcomer(name), []
                 missing.append(f"{name} ({refusal.message})")
                 continue
             stream.close("only asked")
-            if welcome.member or welcome.bootstrap:
+            if welcome.bootstrap:
                 return self._late(name, welcome), []
+            if welcome.member:
+                # It came in place of an initial member, and does not know how the cluster began; another may.
+                joined_later = name
             storages[name] = welcome.storage
+        if joined_later:
+            return self._newcomer(joined_later), []
         return (None, missing) if missing else (self._config.configuration(storages), [])
 
     def _late(self, peer: str, welcome: Welcome) -> Configuration:
-        initial = Configuration.decode(welcome.bootstrap, 0) if welcome.bootstrap else Configuration()
+        initial = Configuration.decode(welcome.bootstrap, 0)
         mine = initial.get(self._config.node)
         if mine is not None and mine.storage == self._party.storage:
             return initial

@@ -104,3 +104,36 @@ async def test_a_peer_that_hangs_up_is_asked_again() -> None:
         found = await waiting
 
     assert ("n1", "n2") == found.names
+
+
+async def test_the_answer_of_a_member_that_came_later_does_not_hide_how_the_cluster_began() -> None:
+    """n1 took the place of an initial member: it knows the cluster, but not its beginning. n2 knows both."""
+    async with members("n1", "n2", "n3") as made:
+        initial = config("n2", made).configuration({name: f"disk-{name}" for name in made})
+        made["n1"].knows(Configuration(), initial)
+        made["n1"].party.bootstrap = b""
+        made["n2"].knows(initial)
+        found = await forming("n3", made).run()
+
+    assert initial == found
+
+
+async def test_where_nobody_knows_the_beginning_a_fresh_disk_waits_to_be_added() -> None:
+    async with members("n1", "n2") as made:
+        made["n1"].knows(Configuration())
+        made["n1"].party.bootstrap = b""
+        one = forming("n2", made)
+        found = await one.run()
+
+    assert Configuration() == found
+    assert "quorate member add n2" in one.detail
+
+
+async def test_a_member_of_another_cluster_is_waited_for_and_named() -> None:
+    async with members("n1", "n2") as made:
+        made["n2"].party.cluster = "another"
+        one = forming("n1", made)
+        found, missing = await one._ask_all()
+
+    assert found is None
+    assert "'another'" in missing[0] and "'demo'" in missing[0], missing
