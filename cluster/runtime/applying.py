@@ -62,6 +62,8 @@ class Applier:
         self.machine = machine
         self.waiting: dict[Token, Waiter] = {}
         """Proposals of this node by origin, oldest first."""
+        self.waiting_reads = 0
+        """Reads whose index is not applied yet."""
         self.index = 0
         """Everything up to here is applied."""
         self.term = 0
@@ -92,6 +94,7 @@ class Applier:
     def read(self, index: int, reads: list[Read]) -> None:
         """Answer these once `index` is applied."""
         self._reads.append((index, reads))
+        self.waiting_reads += len(reads)
 
     def run(self) -> None:
         """One slice; asks to be woken for the next. The driver calls it at the end of every turn."""
@@ -141,6 +144,7 @@ class Applier:
             if index > self.index:
                 later.append((index, reads))
                 continue
+            self.waiting_reads -= len(reads)
             for read in reads:
                 self.answer(read)
         self._reads = later

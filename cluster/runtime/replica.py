@@ -9,13 +9,13 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import count
-from typing import Protocol
 
 from quorate.cluster.replicated_log import Consistency, Leadership
 from quorate.cluster.runtime.applying import Applier, Read, Responder, Waiter
 from quorate.cluster.runtime.driver import Driver
 from quorate.cluster.runtime.local_calls import LocalCalls, refusal
 from quorate.cluster.runtime.logs import logger
+from quorate.cluster.runtime.ports import Incarnations, Snapshots
 from quorate.cluster.wire.errors import BadRequest, NotLeader, Overloaded, QuorateError, SessionExpired, Unavailable, Uncertain
 from quorate.protocols import sessions
 from quorate.protocols.core import (
@@ -30,7 +30,6 @@ from quorate.protocols.core import (
     NodeId,
     Reason,
     Refused,
-    Snapshot,
     StateMachine,
     Storage,
     Token,
@@ -46,33 +45,6 @@ BACKLOG_MAX = 50_000
 PROPOSAL_MS_MAX = 30_000
 LOOK_S = 0.1
 """How often the machine is asked for what is due, and old proposals are looked at."""
-
-
-class Incarnations(Protocol):
-    """The durable count of this node's starts."""
-
-    incarnation: int
-
-    def next_incarnation(self) -> int: ...
-
-
-class Snapshots(Protocol):
-    """What a replica leaves to its SnapshotWork."""
-
-    @property
-    def index(self) -> int: ...
-
-    def install(self, snapshot: Snapshot) -> None: ...
-
-    def send(self, to: NodeId, snapshot: Snapshot) -> None: ...
-
-    def receive(self, sender: NodeId, message: Message) -> bool: ...
-
-    def logged(self, size: int) -> None: ...
-
-    def look(self, now_ms: int) -> None: ...
-
-    async def take(self) -> Snapshot: ...
 
 
 class Replica:
@@ -194,7 +166,7 @@ class Replica:
             self.applier.answer(read)
             return
         self._read_count += 1
-        if self._read_count > WAITING_MAX:
+        if self._read_count + self.applier.waiting_reads > WAITING_MAX:
             self._read_count -= 1
             raise Overloaded(f"{self.node} has {WAITING_MAX} reads waiting")
         (self._lease_reads if consistency == 1 else self._reads).append(read)

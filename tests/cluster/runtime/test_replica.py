@@ -221,6 +221,22 @@ async def test_too_many_reads_are_refused_and_places_become_free_again(world: Wo
     assert WAITING_MAX == len(answers.errors)
 
 
+async def test_reads_that_passed_their_barrier_and_wait_for_the_state_count_too(world: World, answers: Answers) -> None:
+    """While a snapshot is restored barriers go on being passed; what waits behind the restoration must be bounded as well."""
+    for id in range(WAITING_MAX):
+        world.replica.read_for(answers, id, b"", Consistency.LINEARIZABLE)
+    await world.turn()
+    effects = world.effects()
+    effects.reads = [ReadReady(world.core.token(), 1)]
+    await world.turn(effects)
+    with pytest.raises(Overloaded):
+        world.replica.read_for(answers, WAITING_MAX, b"", Consistency.LINEARIZABLE)
+    await world.commit_words(b"a")
+    world.replica.read_for(answers, WAITING_MAX, b"", Consistency.LINEARIZABLE)
+
+    assert WAITING_MAX == len(answers.replies)
+
+
 # Changes and hand-over.
 
 
