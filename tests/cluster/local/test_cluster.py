@@ -1,6 +1,7 @@
 """Starting, finding, pausing and ending processes that stand in for nodes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,7 @@ def test_a_pid_that_belongs_to_somebody_else_by_now_is_not_taken_for_the_node(cl
     assert is_running(mine)
 
 
+@pytest.mark.skipif(shutil.which("ps") is None, reason="no ps on this machine")
 def test_processes_are_told_apart_without_proc_too() -> None:
     mine = _identity_by_ps(os.getpid())
 
