@@ -3,108 +3,20 @@ a reason; the server goes on serving the others, and nothing of a few bytes take
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import msgpack
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
-from quorate.cluster.wire.errors import BadRequest, NotLeader, Overloaded, Uncertain, from_wire, to_wire
-from quorate.cluster.wire.rpc import CLIENT_FRAME_MAX, IN_FLIGHT_MAX, WRITE_HIGH_WATER, Method, ServerConnection, pack
-
-TURNS_MAX = 5_000
-
-
-async def until(predicate: Callable[[], object]) -> None:
-    for _ in range(TURNS_MAX):
-        if predicate():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it did not come about")
-
-
-class Server:
-    """Real TCP; methods that echo, hold, fail and flood."""
-
-    def __init__(self) -> None:
-        self.connections: list[ServerConnection] = []
-        self.ended: list[ServerConnection] = []
-        self.held: list[tuple[ServerConnection, int]] = []
-        self.asked = 0
-        self.port = 0
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> "Server":
-        methods = {
-            "echo": Method(self._echo, (bytes,)),
-            "add": Method(lambda connection, id, a, b: connection.reply(id, a + b), (int, int)),
-            "hold": Method(lambda connection, id: self.held.append((connection, id)), ()),
-            "refuse": Method(self._refuse, ()),
-            "flood": Method(lambda connection, id, size: connection.reply(id, bytes(size)), (int,)),
-        }
-
-        def make() -> ServerConnection:
-            return ServerConnection(methods, on_open=self.connections.append, on_closed=self.ended.append)
-
-        self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in self.connections:
-            connection.abort("the test is over")
-        await until(lambda: len(self.ended) == len(self.connections))
-
-    def _echo(self, connection: ServerConnection, id: int, data: bytes) -> None:
-        self.asked += 1
-        connection.reply(id, data)
-
-    def _refuse(self, connection: ServerConnection, id: int) -> None:
-        raise NotLeader("ask n2", leader="n2", address="h:1")
-
-
-class Peer:
-    """A client that may send anything."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        self._unpacker = msgpack.Unpacker(max_buffer_size=CLIENT_FRAME_MAX * 2)
-
-    async def reply(self) -> list[object]:
-        """The next frame; EOFError once the server has closed."""
-        while True:
-            for frame in self._unpacker:
-                return list(frame)
-            data = await self.reader.read(1 << 16)
-            if not data:
-                raise EOFError
-            self._unpacker.feed(data)
-
-    async def ask(self, *frame: object) -> list[object]:
-        self.writer.write(msgpack.packb(frame))
-        return await self.reply()
-
-    async def ended(self) -> None:
-        """The server has closed this connection; what it sent before is read."""
-        try:
-            while await self.reader.read(1 << 16):
-                pass
-        except ConnectionError:
-            return
+from quorate.cluster.wire.errors import BadRequest, Overloaded, from_wire
+from quorate.cluster.wire.rpc import CLIENT_FRAME_MAX, IN_FLIGHT_MAX, WRITE_HIGH_WATER
+from tests.cluster.wire.server import Server, connected, until
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with Server() as server:
         yield server
-
-
-async def connected(server: Server) -> Peer:
-    return Peer(*await asyncio.open_connection("127.0.0.1", server.port))
 
 
 async def assert_serves(server: Server) -> None:
@@ -310,128 +222,3 @@ async def test_hundreds_of_idle_connections_hinder_nobody(server: Server) -> Non
     for peer in idle:
         peer.writer.close()
     await until(lambda: len(server.ended) >= 300)
-
-
-frames = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=12,
-)
-near_requests = st.tuples(
-    st.sampled_from([0, 1, 2, 3, True]),
-    st.integers(-1, 5) | st.none(),
-    st.sampled_from(["echo", "add", "refuse", "flood", "x", 3]),
-    st.lists(st.integers(-5, 5) | st.binary(max_size=3) | frames, max_size=3) | frames,
-)
-
-
-def fed(pieces: list[bytes]) -> tuple[ServerConnection, "Wire"]:
-    """A connection to nowhere that has received these pieces; nothing may escape it."""
-    server = Server()
-    methods = {
-        "echo": Method(server._echo, (bytes,)),
-        "add": Method(lambda connection, id, a, b: connection.reply(id, a + b), (int, int)),
-        "refuse": Method(server._refuse, ()),
-    }
-    connection = ServerConnection(methods)
-    wire = Wire()
-    connection.connection_made(wire)
-    for piece in pieces:
-        if wire.is_closing():
-            break
-        connection.data_received(piece)
-    connection.flush()
-    return connection, wire
-
-
-class Wire(asyncio.Transport):
-    """Remembers what was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def replies(self) -> list[list[object]]:
-        unpacker = msgpack.Unpacker()
-        for data in self.written:
-            unpacker.feed(data)
-        return list(unpacker)
-
-
-def check(pieces: list[bytes]) -> None:
-    """Every reply is well formed; a closed connection has a reason."""
-
-    async def run() -> None:
-        connection, wire = fed(pieces)
-        for reply in wire.replies():
-            assert 4 == len(reply) and 1 == reply[0] and type(reply[1]) is int, reply
-            if reply[2] is not None:
-                assert type(from_wire(reply[2])) is not Uncertain, reply
-        assert not wire.closed or connection.closed_because
-        assert connection.in_flight == 0
-
-    asyncio.run(run())
-
-
-@given(st.lists(st.binary(max_size=40), max_size=6))
-@example([b"\x94\x00\x01\xa4echo\x91\xc4", b"\x02", b"hi"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-def test_fuzz_bytes_in_any_pieces(pieces: list[bytes]) -> None:
-    check(pieces)
-
-
-@given(st.lists(frames | near_requests, max_size=5), st.integers(1, 50))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-def test_fuzz_frames_that_are_nearly_requests(bodies: list[object], cut: int) -> None:
-    data = b"".join(msgpack.packb(body) for body in bodies)
-    check([data[at : at + cut] for at in range(0, len(data), cut)])
-
-
-@given(near_requests, st.integers(0, 200), st.integers(0, 255))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-def test_fuzz_one_changed_byte(body: tuple[object, ...], at: int, value: int) -> None:
-    data = bytearray(msgpack.packb((0, 1, "add", [1, 2])) + msgpack.packb(body) + msgpack.packb((0, 2, "echo", [b"x"])))
-    data[at % len(data)] = value
-    check([bytes(data)])
-
-
-@given(frames)
-@settings(max_examples=150, deadline=None, derandomize=True)
-def test_fuzz_errors_from_the_wire(body: object) -> None:
-    """Whatever comes as an error becomes an error; what is not known is not definite."""
-    error = from_wire(body)
-
-    assert isinstance(error, Uncertain)
-
-
-def test_an_error_survives_the_wire() -> None:
-    error = from_wire(msgpack.unpackb(pack(to_wire(NotLeader("ask n2", leader="n2", address="h:1")))))
-
-    assert isinstance(error, NotLeader)
-    assert ("ask n2", "n2", "h:1") == (error.message, error.leader, error.address)
-
-
-def test_an_error_may_have_details_of_any_name() -> None:
-    error = from_wire(["BadRequest", "no", {"message": "twice", "self": 1}])
-
-    assert isinstance(error, BadRequest)
-    assert ("no", {"message": "twice", "self": 1}) == (error.message, error.details)
