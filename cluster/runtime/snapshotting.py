@@ -197,7 +197,8 @@ class SnapshotWork:
         except Exception as error:
             self._replica.fail(error)
             return
-        self._log.info("snapshot installed", index=snapshot.index, bytes=snapshot.size)
+        if self._replica.applier.index >= snapshot.index:  # else it was left for a newer one, or the node stops
+            self._log.info("snapshot restored", index=snapshot.index, bytes=snapshot.size)
 
     # Transfers.
 

@@ -4,6 +4,7 @@ Real processes; the log of each node is the witness.
 """
 
 import asyncio
+import errno
 import json
 import signal
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ async def test_a_node_that_was_away_catches_up_by_snapshot_while_the_cluster_ser
         before = load.acknowledged
         cluster.start(away)
         await asyncio.to_thread(cluster.wait_ready, away)
-        await until(lambda: bool(told(cluster, away, "snapshot installed")), f"{away} installs a snapshot")
+        await until(lambda: bool(told(cluster, away, "snapshot restored")), f"{away} restores a snapshot")
         await load.progress(100)
         await load.stop()
 
@@ -157,6 +158,20 @@ async def test_all_stopped_in_turn_end_cleanly_and_start_again(cluster: LocalClu
     assert {True} == set(clean.values()), clean
     await settled(cluster)
     assert 20 == len(state(cluster, "n1"))
+
+
+async def test_a_node_whose_disk_failed_stops_at_once_and_leaves_no_mark_of_a_clean_end(tmp_path: Path) -> None:
+    with LocalCluster.create(tmp_path, settings=SMALL_LOGS | {"faults": {"files": True, "admin": True}}) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        broken = await asyncio.to_thread(follower, cluster)
+        cluster.call(broken, "fault_disk", {"fail_sync": errno.EIO})
+        await put_many(cluster, "k", 5)
+        await until(lambda: "failed" == cluster.status(broken).groups["default"].role, f"{broken} says that it failed")
+        await asyncio.to_thread(cluster.stop, broken)
+
+        assert 0 == cluster.exit_code(broken)
+        assert not (cluster.data_path(broken) / "clean.json").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
