@@ -1,6 +1,6 @@
-"""The `quorate` command: its sub-commands put together, its errors put into words and exit codes (see exits).
+"""The `quorate` command's application: its sub-commands put together, its errors put into words and exit codes (see exits).
 
-A start costs what the sub-command needs and no more: the modules imported here are light, everything heavy (the event loop,
+The rule: a start costs what the sub-command needs and no more: the modules imported here are light, everything heavy (the event loop,
 the client, the configuration) is imported by the command that uses it.
 """
 
@@ -60,9 +60,8 @@ for part in (running, steering, overview, logs, nodes, keys, transactions, watch
     part.add_to(app)
 
 
-def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings | None = None) -> int:
-    """Run one command; its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+def run(words: Sequence[str], surroundings: Surroundings | None = None) -> int:
+    """Run one command; its exit code. Ctrl-C passes: main answers it."""
     if _wants_plugins(words):
         _add_plugins()
     try:
@@ -78,8 +77,6 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings |
     except QuorateError as error:
         complain(explain(error))
         return exit_code(error)
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough (`quorate range | head`). Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -109,7 +106,3 @@ def _add_plugins() -> None:
             app.add_typer(loaded, name=point.name)
         else:
             loaded(app)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

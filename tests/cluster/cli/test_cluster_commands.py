@@ -80,7 +80,7 @@ def test_a_wiped_node_is_taken_out_and_added_with_its_new_disk(typed: Command, s
     assert 0 == typed("member", "replace", "n2").code
 
     changes = [change for _, change in served.cluster["n1"].asked("reconfigure") if isinstance(change, list)]
-    assert [["remove", "n2"], ["add", "n2", 2, "fresh", True]] == [change[:5] for change in changes]
+    assert [["remove", "n2"], ["add", "n2", 4, "fresh", True]] == [change[:5] for change in changes]
 
 
 def test_a_node_that_still_has_its_disk_is_not_replaced(typed: Command, served: Served) -> None:

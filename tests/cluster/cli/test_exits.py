@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from quorate.cluster.cli.application import app
 from quorate.cluster.cli.exits import Exit, UsageError, exit_code, explain
-from quorate.cluster.cli.main import app
 from quorate.cluster.cli.nodes import parse_settings
 from quorate.cluster.cli.output import Column, duration, plain_table, text_of
 from quorate.cluster.cli.surroundings import Surroundings
