@@ -143,7 +143,12 @@ class Stream(asyncio.Protocol):
         outgoing, self._outgoing, self._outgoing_size = self._outgoing, [], 0
         if self._transport.is_closing():
             return
-        self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
+        try:
+            self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
+        except RuntimeError:
+            # uvloop closes a connection whose dialling was cancelled without telling its protocol.
+            self._transport = None
+            return
         if self._transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
             self.abort("the other side does not take what it asked for")
         elif self._deferred and not self._paused and self._loop is not None:

@@ -284,3 +284,15 @@ def test_a_node_that_joined_later_has_no_beginning_to_compare() -> None:
     party.check_bootstrap("n2", Configuration((Member("n1", 1, peer_address="elsewhere:1"),)).encode())
     with pytest.raises(BadRequest, match="different members"):
         party.check_bootstrap("n2", Configuration((Member("n1", 7),)).encode())
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xc1", b"\x91\xcd\xff\xfe", b"\x91\x0c", b"\x92\x0c\xa1x", b"\x93\x0c\x01\x01", b"\x80", b"\x92\x0c\xff\xff"]
+)
+async def test_a_message_that_is_none_closes_its_connection_and_reaches_no_core(nodes: dict[NodeId, Node], payload: bytes) -> None:
+    """Its checksum is right: whoever sent it speaks another language."""
+    node = nodes["n1"]
+    reader, _ = await dialled(node, hello("n9", node), [2, "m", [GROUP, zlib.crc32(payload), payload]], carried(TimeoutNow(3)))
+    await reader.read()
+
+    assert TimeoutNow(3) not in node.got

@@ -21,10 +21,12 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.unpacker = msgpack.Unpacker()
+        self.written: list[bytes] = []
         self.unsent = 0
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
         self.unpacker.feed(bytes(data))
 
     def is_closing(self) -> bool:
