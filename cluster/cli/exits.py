@@ -4,7 +4,7 @@
   1  done; the answer is no: no such key, the swap was not made, the transaction took its else branch
   2  the command cannot be understood, or asks for the impossible
   3  nothing was done: no node answered in time, or there is no leader
-  4  uncertain: it may have happened, or may still happen
+  4  uncertain: it may have happened, or may still happen, or half of it has
   5  refused, nothing was done: over a limit, overloaded, a change that cannot be made now
 130  interrupted by Ctrl-C
 """
@@ -41,6 +41,12 @@ class Exit(IntEnum):
 
 class UsageError(QuorateError):
     """The command cannot be understood."""
+
+
+class Unfinished(QuorateError):
+    """Of several changes not all were made."""
+
+    definite = False
 
 
 class Answer(Exception):

@@ -153,7 +153,13 @@ def list_leases(
     found, more = with_client(context, endpoints, data, timeout, work)
     if json:
         output.document([_lease_json(lease, keys=keys) for lease in found])
-        return
+    else:
+        _show_leases(found, keys=keys)
+    if more:
+        output.complain(f"only the first {len(found)} are shown")
+
+
+def _show_leases(found: "list[LeaseInfo]", *, keys: bool) -> None:
     if not found:
         output.line("no leases")
         return
@@ -163,8 +169,6 @@ def list_leases(
         for lease in found
     ]
     output.table(columns, rows)
-    if more:
-        output.complain(f"only the first {len(found)} are shown")
 
 
 def _lease_json(lease: "LeaseInfo", *, keys: bool) -> dict[str, Json]:

@@ -43,17 +43,29 @@ def logs(
     if follow:
         next(following)  # takes its positions before the last lines are read: a line may come twice, none gets lost
     for entry in files.merged({node: files.tail(path, lines) for node, path in paths.items()}):
-        output.line(entry.text if json else files.readable(entry.node, entry.text))
+        output.line(as_json(entry.node, entry.text) if json else files.readable(entry.node, entry.text))
     if not follow:
         return
     try:
         for node, text in following:
             if node:
-                output.line(text if json else files.readable(node, text))
+                output.line(as_json(node, text) if json else files.readable(node, text))
             else:
                 time.sleep(FOLLOW_S)
     except KeyboardInterrupt:
         return
+
+
+def as_json(node: str, text: str) -> str:
+    """The line as the node wrote it if it is an object; else (a traceback, say) one with the node and the line as its event."""
+    from json import dumps, loads
+
+    try:
+        if isinstance(loads(text), dict):
+            return text
+    except ValueError:
+        pass
+    return dumps({"node": node, "event": text}, ensure_ascii=False)
 
 
 def add_to(app: typer.Typer) -> None:

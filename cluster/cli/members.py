@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quorate.cluster.cli import output
-from quorate.cluster.cli.exits import Answer, Exit, UsageError
+from quorate.cluster.cli import output, surroundings
+from quorate.cluster.cli.exits import Answer, Exit, Unfinished, UsageError
 from quorate.cluster.cli.options import DataOption, EndpointsOption, JsonOption, TimeoutOption
 from quorate.cluster.cli.output import Column, Json
 from quorate.cluster.cli.surroundings import with_client
+from quorate.cluster.wire.errors import QuorateError
 
 if TYPE_CHECKING:
     from quorate.cluster.client import Client
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CHANGE_S = 30.0
 """A change of the members waits for a majority, a hand-over for the successor to catch up."""
+LOOK_S = 3.0
+"""To find out how far a change came that failed; an election in between takes a fraction of it."""
 GROUP = "default"
 COLUMNS = (
     Column("MEMBER"),
@@ -41,7 +44,7 @@ Examples:
 """
 member_app = typer.Typer(no_args_is_help=True, help=MEMBER_HELP, rich_markup_mode="markdown")
 leader_app = typer.Typer(rich_markup_mode="markdown", invoke_without_command=True)
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The node's name in its configuration.")]
 
 
 @member_app.command("list")
@@ -107,23 +110,36 @@ def _member_json(member: "MemberStatus") -> dict[str, Json]:
 def add(
     context: typer.Context,
     name: NameArgument,
-    client: Annotated[str, typer.Option("--client", metavar="HOST:PORT", help="Client address of the new node, which must run.")],
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--client",
+            metavar="HOST:PORT",
+            help="Client address of the new node. Not needed for a node of the local cluster.",
+            show_default=False,
+        ),
+    ] = None,
     learner: Annotated[bool, typer.Option("--learner", help="It stays one: it receives everything and does not vote.")] = False,
     endpoints: EndpointsOption = None,
     data: DataOption = None,
     timeout: TimeoutOption = CHANGE_S,
     json: JsonOption = False,
 ) -> None:
-    """Add a running node.
+    """Add a node that runs already.
 
-    The node was started with `join = true`. It becomes a voter once it has caught up.
+    Start it first: with `join = true` in its configuration, under a name that no member has. It is asked for its peer address
+    and its disk, receives everything, and votes once it has caught up; `quorate member list` shows how far it is. On this
+    machine `quorate start --new` does all of it.
 
     Examples:
 
     - `quorate member add n4 --client 10.0.0.4:7001`
     - `quorate member add n4 --client 10.0.0.4:7001 --learner`
     """
-    added = join(context, endpoints, data, timeout, name=name, client=client, promote=not learner)
+    address = client or surroundings.of(context).local_address(name, endpoints, data)
+    if not address:
+        raise UsageError(f"where does {name} run? give its client address: `quorate member add {name} --client HOST:PORT`")
+    added = join(context, endpoints, data, timeout, name=name, client=address, promote=not learner)
     _show_added(added, json=json)
 
 
@@ -156,9 +172,13 @@ def join(
     return with_client(context, endpoints, data, timeout_s, work)
 
 
+def added_json(member: "Member") -> dict[str, Json]:
+    return {"name": member.name, "number": member.number, "storage": member.storage, "promote": member.promote}
+
+
 def _show_added(member: "Member", *, json: bool) -> None:
     if json:
-        output.document({"name": member.name, "number": member.number, "storage": member.storage, "promote": member.promote})
+        output.document(added_json(member))
     elif member.promote:
         output.line(f"{member.name} is a member; it votes as soon as it has caught up (`quorate member list`).")
     else:
@@ -172,6 +192,7 @@ def promote(
     endpoints: EndpointsOption = None,
     data: DataOption = None,
     timeout: TimeoutOption = CHANGE_S,
+    json: JsonOption = False,
 ) -> None:
     """Let a learner vote.
 
@@ -182,7 +203,10 @@ def promote(
     - `quorate member promote n4`
     """
     with_client(context, endpoints, data, timeout, lambda client: client.promote_member(name))
-    output.line(f"{name} votes now.")
+    if json:
+        output.document({"name": name, "voter": True})
+    else:
+        output.line(f"{name} votes now.")
 
 
 @member_app.command("remove")
@@ -192,6 +216,7 @@ def remove(
     endpoints: EndpointsOption = None,
     data: DataOption = None,
     timeout: TimeoutOption = CHANGE_S,
+    json: JsonOption = False,
 ) -> None:
     """Take a node out of the cluster.
 
@@ -202,7 +227,10 @@ def remove(
     - `quorate member remove n4`
     """
     with_client(context, endpoints, data, timeout, lambda client: client.remove_member(name))
-    output.line(f"{name} is no member any more; stop its process, and add a new one with `quorate member add`.")
+    if json:
+        output.document({"name": name, "removed": True})
+    else:
+        output.line(f"{name} is no member any more; stop its process. A new node joins with `quorate member add`.")
 
 
 @member_app.command("replace")
@@ -223,8 +251,30 @@ def replace(
 
     - `quorate member replace n2`
     """
-    added = with_client(context, endpoints, data, timeout, lambda client: client.replace_member(name))
-    _show_added(added, json=json)
+
+    async def work(client: "Client") -> "Member":
+        members = {member.name: member.client_address for member in await client.members()}
+        try:
+            return await client.replace_member(name)
+        except QuorateError as error:
+            if name not in members:
+                raise
+            raise await _unfinished(client, name, members[name], error) from None
+
+    _show_added(with_client(context, endpoints, data, timeout, work), json=json)
+
+
+async def _unfinished(client: "Client", name: str, address: str, error: QuorateError) -> Exception:
+    """What to say of a replacement that failed: it is two changes, and the first may have been made."""
+    add = f"`quorate member add {name} --client {address}`"
+    why = error.message.rstrip(".")
+    try:
+        is_member = any(member.name == name for member in await client.members(timeout=LOOK_S))
+    except QuorateError:
+        return surroundings.Hinted(Unfinished(f"{name} may be taken out: {why}"), f"if `quorate member list` is without {name}: {add}")
+    if not is_member:
+        return surroundings.Hinted(Unfinished(f"{name} was taken out, but not added again: {why}"), add)
+    return error
 
 
 @leader_app.callback()

@@ -5,15 +5,16 @@ the node that says so in the highest term.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quorate.cluster.cli import output, surroundings
-from quorate.cluster.cli.exits import Answer, Exit, UsageError
+from quorate.cluster.cli.exits import Answer, Exit
 from quorate.cluster.cli.options import DataOption, EndpointsOption, JsonOption
 from quorate.cluster.cli.output import Column, Json
 
@@ -264,8 +265,6 @@ def status(
     - `quorate status --watch`
     - `quorate status --endpoints 127.0.0.1:7001 --json`
     """
-    if watch and json:
-        raise UsageError("--watch and --json exclude each other; repeat `quorate status --json` instead")
     here = surroundings.of(context)
     named = here.named_endpoints(endpoints, data)
 
@@ -277,7 +276,8 @@ def status(
         return look_local(Directory(here.directory(data)).read())
 
     if watch:
-        _watch(now)
+        with suppress(KeyboardInterrupt):  # is how this ends: no error
+            _watch_json(now) if json else _watch(now)
         return
     view = now()
     if json:
@@ -288,17 +288,19 @@ def status(
         raise Answer(Exit.UNAVAILABLE)
 
 
-def _watch(now: "object") -> None:
-    assert callable(now)
+def _watch(now: Callable[[], View]) -> None:
     from rich.live import Live
 
     with Live(renderable(now(), "", "Ctrl-C ends this view"), auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(REFRESH_S)
-                live.update(renderable(now(), "", "Ctrl-C ends this view"), refresh=True)
-        except KeyboardInterrupt:
-            return
+        while True:
+            time.sleep(REFRESH_S)
+            live.update(renderable(now(), "", "Ctrl-C ends this view"), refresh=True)
+
+
+def _watch_json(now: Callable[[], View]) -> None:
+    while True:
+        output.document(as_json(now()))
+        time.sleep(REFRESH_S)
 
 
 def add_to(app: typer.Typer) -> None:

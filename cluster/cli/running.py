@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,8 @@ import typer
 from quorate.cluster.cli import output, overview, surroundings
 from quorate.cluster.cli.exits import UsageError
 from quorate.cluster.cli.nodes import parse_settings
-from quorate.cluster.cli.options import DataOption
+from quorate.cluster.cli.options import DataOption, JsonOption
+from quorate.cluster.cli.output import Json
 
 if TYPE_CHECKING:
     from quorate.cluster.local import LocalCluster
@@ -49,6 +50,7 @@ def up(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of every node, as `timing.lease_ms=200`.")
     ] = None,
     data: DataOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Start a cluster on this machine and show it live.
 
@@ -60,6 +62,8 @@ def up(
     - `quorate up --nodes 5 --data ./cluster`
     - `quorate up --detach && quorate put greeting hello`
     """
+    if json and not detach:
+        raise UsageError("--json goes with --detach; `quorate status --watch --json` tells of a cluster that runs")
     path = surroundings.of(context).directory(data)
     chosen = parse_settings(settings or [])
     cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach)
@@ -67,12 +71,14 @@ def up(
         cluster.directory.hold_up()  # says who holds it
     if not detach:
         cluster.directory.hold_up()
-    if detach:
+    if json:
+        output.document(_started_json(cluster))
+    elif detach:
         _start(cluster)
         overview.show(overview.look_local(cluster.record))
         output.line(_next_steps(path, cluster, context))
-        return
-    _run(cluster, _next_steps(path, cluster, context))
+    else:
+        _run(cluster, _next_steps(path, cluster, context))
 
 
 def _open_or_create(path: Path, nodes: int | None, engine: str | None, settings: Mapping[str, object], *, attached: bool) -> "LocalCluster":
@@ -115,8 +121,27 @@ def _start(cluster: "LocalCluster") -> None:
         output.line(f"All {output.count(len(cluster.names), 'node')} run already.")
         return
     output.line(f"Starting {', '.join(started)} in {cluster.directory.path} ...")
-    cluster.wait_ready(*(name for name in started if not cluster.record.nodes[name].join))
+    _wait_ready(cluster, started)
     output.line(f"Ready after {time.monotonic() - began:.1f} s.")
+
+
+def _started_json(cluster: "LocalCluster") -> dict[str, Json]:
+    started = cluster.start()
+    _wait_ready(cluster, started)
+    return {
+        "cluster": cluster.record.cluster,
+        "engine": cluster.record.engine,
+        "directory": str(cluster.directory.path),
+        "endpoints": cluster.endpoints,
+        "started": started,
+        **overview.as_json(overview.look_local(cluster.record)),
+    }
+
+
+def _wait_ready(cluster: "LocalCluster", started: Sequence[str]) -> None:
+    """Those that must be added first are not waited for."""
+    if founding := [name for name in started if not cluster.record.nodes[name].join]:
+        cluster.wait_ready(*founding)
 
 
 def _next_steps(path: Path, cluster: "LocalCluster", context: typer.Context) -> str:
@@ -201,6 +226,7 @@ def down(
     wipe: Annotated[bool, typer.Option("--wipe", help="Remove the cluster and all its data.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --wipe.")] = False,
     data: DataOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Stop the local cluster; its data stays.
 
@@ -216,22 +242,29 @@ def down(
 
     path = surroundings.of(context).directory(data)
     if wipe and not yes:
-        if not sys.stdin.isatty():
+        if json or not sys.stdin.isatty():
             raise UsageError("--wipe removes all data; confirm with --yes")
         typer.confirm(f"Remove the cluster in {path} and all its data?", abort=True)
     place = Directory(path)
     if wipe and not _readable(place):
         place.remove()
-        output.line(f"Removed the damaged record of {path}; node directories in it stay, delete them by hand.")
+        if json:
+            output.document({"directory": str(path), "stopped": [], "removed": "record"})
+        else:
+            output.line(f"Removed the damaged record of {path}; node directories in it stay, delete them by hand.")
         return
     cluster = LocalCluster.open(path, attached=False)
     running = [name for name in cluster.names if cluster.is_running(name)]
     if place.up_is_held():
         _end_up(place)
     cluster.stop()
-    output.line(f"Stopped {', '.join(running)}." if running else "Nothing was running.")
+    if not json:
+        output.line(f"Stopped {', '.join(running)}." if running else "Nothing was running.")
     if wipe:
         cluster.destroy()
+    if json:
+        output.document({"directory": str(path), "stopped": running, "removed": "all" if wipe else "nothing"})
+    elif wipe:
         output.line(f"Removed {path}.")
 
 

@@ -8,7 +8,7 @@ import typer
 
 from quorate.cluster.cli import output, surroundings
 from quorate.cluster.cli.exits import UsageError
-from quorate.cluster.cli.options import DataOption, TimeoutOption
+from quorate.cluster.cli.options import DataOption, JsonOption, TimeoutOption
 
 if TYPE_CHECKING:
     from quorate.cluster.local import LocalCluster
@@ -28,6 +28,7 @@ def start(
     learner: Annotated[bool, typer.Option("--learner", help="With --new: it receives everything and does not vote.")] = False,
     timeout: TimeoutOption = START_S,
     data: DataOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Start nodes of the local cluster that do not run.
 
@@ -42,15 +43,17 @@ def start(
         raise UsageError("--learner goes with --new; a member becomes a voter with `quorate member promote NODE`")
     cluster = _open(context, data)
     if new:
-        _start_new(context, cluster, timeout, promote=not learner)
+        _start_new(context, cluster, timeout, promote=not learner, json=json)
         return
     started = cluster.start(*nodes or ())
-    if not started:
-        output.line("They run already." if nodes else f"All {output.count(len(cluster.names), 'node')} run already.")
-        return
     for node in started:
         _wait(cluster, node, timeout)
-    output.line(f"Started {', '.join(started)}.")
+    if json:
+        output.document({"started": started, "added": None})
+    elif started:
+        output.line(f"Started {', '.join(started)}.")
+    else:
+        output.line("They run already." if nodes else f"All {output.count(len(cluster.names), 'node')} run already.")
 
 
 def _wait(cluster: "LocalCluster", node: str, timeout_s: float) -> None:
@@ -79,8 +82,8 @@ def _detail(cluster: "LocalCluster", node: str) -> str:
         return ""
 
 
-def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float, *, promote: bool) -> None:
-    from quorate.cluster.cli.members import join
+def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float, *, promote: bool, json: bool) -> None:
+    from quorate.cluster.cli.members import added_json, join
     from quorate.cluster.wire.errors import Unavailable
 
     # Before the new node exists, so that a cluster which cannot take it is left as it was.
@@ -89,14 +92,20 @@ def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float
         raise Unavailable("no leader, so nobody can add a node now; look at `quorate status`")
     name = cluster.add_node()
     cluster.start(name)
-    output.line(f"Started {name}; adding it to the cluster ...")
+    if not json:
+        output.line(f"Started {name}; adding it to the cluster ...")
     node = cluster.record.nodes[name]
     try:
-        join(context, None, str(cluster.directory.path), timeout_s, name=name, client=node.client, promote=promote, number=node.number)
+        added = join(
+            context, None, str(cluster.directory.path), timeout_s, name=name, client=node.client, promote=promote, number=node.number
+        )
     except surroundings.Hinted as hinted:
         later = f"{name} runs and waits: `quorate member add {name} --client {node.client}`"
         raise surroundings.Hinted(hinted.error, later) from None
-    output.line(f"{name} is a member; it votes as soon as it has caught up." if promote else f"{name} is a learner now.")
+    if json:
+        output.document({"started": [name], "added": added_json(added)})
+    else:
+        output.line(f"{name} is a member; it votes as soon as it has caught up." if promote else f"{name} is a learner now.")
 
 
 def kill(
@@ -109,6 +118,7 @@ def kill(
         ),
     ] = "KILL",
     data: DataOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Crash, stop or pause nodes of the local cluster.
 
@@ -122,19 +132,30 @@ def kill(
     if name not in SIGNALS:
         raise UsageError(f"--signal is a name such as KILL, TERM, STOP or CONT, not {by!r}")
     cluster = _open(context, data)
-    for node in dict.fromkeys(_named(cluster, node) for node in nodes):
+    chosen = list(dict.fromkeys(_named(cluster, node) for node in nodes))
+    for node in chosen:
         if not cluster.is_running(node):
             raise UsageError(f"{node} is not running; start it with `quorate start {node}`")
-        match name:
-            case "KILL":
-                cluster.kill(node)
-                output.line(f"Killed {node}. `quorate start {node}` brings it back.")
-            case "TERM":
-                cluster.stop(node)
-                output.line(f"Stopped {node}. `quorate start {node}` brings it back.")
-            case _:
-                cluster.signal(node, SIGNALS[name])
-                output.line(f"Sent SIG{name} to {node}.")
+    for node in chosen:
+        told = _signal(cluster, node, name)
+        if not json:
+            output.line(told)
+    if json:
+        output.document({"signal": name, "nodes": chosen})
+
+
+def _signal(cluster: "LocalCluster", node: str, name: str) -> str:
+    """Send it, wait for what it does, and say so."""
+    match name:
+        case "KILL":
+            cluster.kill(node)
+            return f"Killed {node}. `quorate start {node}` brings it back."
+        case "TERM":
+            cluster.stop(node)
+            return f"Stopped {node}. `quorate start {node}` brings it back."
+        case _:
+            cluster.signal(node, SIGNALS[name])
+            return f"Sent SIG{name} to {node}."
 
 
 def _named(cluster: "LocalCluster", node: str) -> str:

@@ -4,8 +4,8 @@ Which cluster: --endpoints, else QUORATE_ENDPOINTS, else the local cluster in --
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,10 +24,13 @@ Connector = Callable[[str, float], "AbstractAsyncContextManager[Client]"]
 """(endpoints, seconds that an operation may take) -> a client."""
 
 
-def connector(endpoints: str, timeout_s: float) -> "AbstractAsyncContextManager[Client]":
-    from quorate.cluster.client import connect
+@asynccontextmanager
+async def connector(endpoints: str, timeout_s: float) -> "AsyncIterator[Client]":
+    from quorate.cluster.client import Client
 
-    return connect(endpoints, timeout=timeout_s)
+    # The client is entered before it has reached anyone: Ctrl-C while it still looks for a node must close it too.
+    async with Client(endpoints, timeout=timeout_s) as client:
+        yield await client.start()
 
 
 @dataclass(slots=True)
@@ -72,6 +75,15 @@ class Surroundings:
         if not any(node.running for node in nodes.values()):
             raise Unavailable(f"no node of the local cluster in {place.path} runs; start it with `quorate up`")
         return ",".join(node.client for node in nodes.values())
+
+    def local_address(self, name: str, endpoints: str | None, data: str | None) -> str:
+        """The client address of that node, if the cluster that is meant is the local one and has it; else nothing."""
+        if self.named_endpoints(endpoints, data):
+            return ""
+        from quorate.cluster.local.directory import Directory
+
+        node = Directory(self.directory(data)).read().nodes.get(name)
+        return node.client if node else ""
 
     def hint(self, error: QuorateError, endpoints: str | None, data: str | None) -> str:
         """What a person does next about an unreachable local cluster."""

@@ -2,6 +2,8 @@
 
 import ast
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,9 @@ import quorate
 GET = ("-m", "quorate.cluster.cli.main", "get", "k", "--endpoints", "127.0.0.1:1", "--timeout", "0.01")
 HEAVY = ("aiohttp", "rich", "uvloop", "structlog", "prometheus_client", "pydantic_settings", "sortedcontainers", "xxhash", "unittest")
 """What `quorate get` must not pay for. (typer brings pydantic.)"""
+
+ENDS_S = 30.0
+"""Far more than an end takes; a hang fails here and not after the command's own timeout."""
 
 
 def run(*words: str, path: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -65,10 +70,22 @@ import {module}
     (directory / f"{module}.py").write_text(text)
 
 
-@pytest.mark.parametrize("module", ["typer"])
+@pytest.mark.parametrize("module", ["typer", "msgpack"])
 def test_ctrl_c_while_the_command_or_the_client_is_imported_ends_it_quietly(tmp_path: Path, module: str) -> None:
     interrupt_in(module, tmp_path)
 
     done = run(*GET, path=tmp_path)
 
     assert (130, "", "") == (done.returncode, done.stdout, done.stderr.strip())
+
+
+def test_ctrl_c_while_the_client_looks_for_a_node_ends_it_quietly() -> None:
+    """The node accepts the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"127.0.0.1:{server.getsockname()[1]}"
+        words = [sys.executable, "-m", "quorate.cluster.cli.main", "get", "k", "--endpoints", endpoint, "--timeout", "60"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command, server.accept()[0]:
+            command.send_signal(signal.SIGINT)
+            out, err = command.communicate(timeout=ENDS_S)
+
+    assert (130, "", "") == (command.returncode, out, err)
