@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.cluster import MEMBERS, Cluster
 from benchmarks.http import call, samples
-from benchmarks.processes import Children, free_ports
+from benchmarks.processes import Children
+from quorate.cluster.local.directory import free_ports
 
 SYNC_COUNTERS = ("etcd_disk_wal_fsync_duration_seconds_count", "etcd_disk_backend_commit_duration_seconds_count")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmarks.cluster import MEMBERS, Cluster
 from benchmarks.http import call, samples
-from benchmarks.processes import Children, free_ports
+from benchmarks.processes import Children
+from quorate.cluster.local.directory import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = (sys.executable, "-m", "quorate.cluster.cli.main", "node", "--config")

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.cluster import MEMBERS, Cluster
-from benchmarks.processes import Children, free_ports
+from benchmarks.processes import Children
+from quorate.cluster.local.directory import free_ports
 
 ANSWER_WITHIN_S = 5.0
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.cluster import MEMBERS, Cluster
-from benchmarks.processes import Children, free_ports
+from benchmarks.processes import Children
+from quorate.cluster.local.directory import free_ports
 
 JARS = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"
 ANSWER_WITHIN_S = 5.0
