@@ -152,9 +152,8 @@ def join(
     name: str,
     client: str,
     promote: bool,
-    number: int = 0,
 ) -> "Member":
-    """Ask the new node who it is, and make it a member. `number`: 0 for the next free one."""
+    """Ask the new node who it is, and make it a member under the next free number."""
 
     async def work(cluster: "Client") -> "Member":
         identity = await cluster.identity(client)
@@ -162,7 +161,6 @@ def join(
             raise UsageError(f"the node at {client} calls itself {identity.node!r}, not {name!r}")
         return await cluster.add_member(
             name,
-            number=number,
             storage=identity.storage,
             peer_address=identity.peer_address,
             client_address=identity.client_address or client,
@@ -259,17 +257,17 @@ def replace(
         except QuorateError as error:
             if name not in members:
                 raise
-            raise await _unfinished(client, name, members[name], error) from None
+            raise await _unfinished(client, name, members[name], error, min(LOOK_S, timeout)) from None
 
     _show_added(with_client(context, endpoints, data, timeout, work), json=json)
 
 
-async def _unfinished(client: "Client", name: str, address: str, error: QuorateError) -> Exception:
+async def _unfinished(client: "Client", name: str, address: str, error: QuorateError, look_s: float) -> Exception:
     """What to say of a replacement that failed: it is two changes, and the first may have been made."""
     add = f"`quorate member add {name} --client {address}`"
     why = error.message.rstrip(".")
     try:
-        is_member = any(member.name == name for member in await client.members(timeout=LOOK_S))
+        is_member = any(member.name == name for member in await client.members(timeout=look_s))
     except QuorateError:
         return surroundings.Hinted(Unfinished(f"{name} may be taken out: {why}"), f"if `quorate member list` is without {name}: {add}")
     if not is_member:

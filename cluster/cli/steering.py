@@ -96,9 +96,7 @@ def _start_new(context: typer.Context, cluster: "LocalCluster", timeout_s: float
         output.line(f"Started {name}; adding it to the cluster ...")
     node = cluster.record.nodes[name]
     try:
-        added = join(
-            context, None, str(cluster.directory.path), timeout_s, name=name, client=node.client, promote=promote, number=node.number
-        )
+        added = join(context, None, str(cluster.directory.path), timeout_s, name=name, client=node.client, promote=promote)
     except surroundings.Hinted as hinted:
         later = f"{name} runs and waits: `quorate member add {name} --client {node.client}`"
         raise surroundings.Hinted(hinted.error, later) from None

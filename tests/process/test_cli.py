@@ -252,6 +252,32 @@ def test_logs_are_readable_and_json_on_request(shared: Terminal) -> None:
     assert "event" in json.loads(shared("logs", "n1", "--lines", "1", "--json").out)
 
 
+def test_nodes_are_killed_and_started_for_machines_too(shared: Terminal) -> None:
+    assert {"signal": "KILL", "nodes": ["n3"]} == shared.json("kill", "n3")
+    refused = shared("kill", "n1", "n3")
+    back = shared.json("start", "n3")
+
+    assert (2, "") == (refused.code, refused.out)
+    assert {"started": ["n3"], "added": None} == back
+    assert {"started": [], "added": None} == shared.json("start")
+    up = shared.json("up", "--detach")
+    assert isinstance(up, dict)
+    assert ([], 3, LocalCluster.open(shared.directory).endpoints) == (up["started"], up["answering"], up["endpoints"])
+
+
+def test_status_goes_on_as_one_document_per_line(shared: Terminal) -> None:
+    watching = shared.begin("status", "--watch", "--json")
+    assert watching.stdout is not None
+    lines = [watching.stdout.readline() for _ in range(2)]
+
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=RUN_S)
+
+    assert (0, "") == (watching.returncode, err)
+    assert [["n1", "n2", "n3"]] * len(lines) == [[node["node"] for node in json.loads(line)["nodes"]] for line in lines]
+    assert out == "" or json.loads(out.splitlines()[-1])
+
+
 def test_endpoints_stand_above_the_local_cluster(shared: Terminal) -> None:
     shared("put", "reached", "yes")
     endpoints = LocalCluster.open(shared.directory).endpoints
@@ -274,6 +300,7 @@ def test_data_survives_down_and_up(own: Terminal) -> None:
     down = own("down")
 
     assert (0, "Stopped n1.\n") == (down.code, down.out)
+    assert {"directory": str(own.directory), "stopped": [], "removed": "nothing"} == own.json("down")
     assert 3 == own("status").code
     assert "start it with `quorate up`" in own("get", "kept").err
     wrong = own("up", "--nodes", "3")
@@ -281,7 +308,7 @@ def test_data_survives_down_and_up(own: Terminal) -> None:
     assert 0 == own("up", "--detach").code
     assert (0, "yes\n", "") == own("get", "kept")
     assert 2 == own("down", "--wipe").code, "not without --yes where nobody can be asked"
-    assert 0 == own("down", "--wipe", "--yes").code
+    assert {"directory": str(own.directory), "stopped": ["n1"], "removed": "all"} == own.json("down", "--wipe", "--yes")
     assert not own.directory.exists()
 
 
@@ -312,6 +339,9 @@ def test_a_fourth_node_joins_and_a_wiped_one_is_replaced(own: Terminal) -> None:
     assert 0 == own("member", "remove", "n4").code
     assert ["n1", "n2", "n3"] == voters(own)
     assert "No member: n4" in own("status").out
+    fifth = own.json("start", "--new", "--learner")
+    assert isinstance(fifth, dict)
+    assert (["n5"], "n5", False) == (fifth["started"], fifth["added"]["name"], fifth["added"]["promote"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -4,6 +4,8 @@ import asyncio
 import json
 from random import Random
 
+import pytest
+
 from quorate.cluster.cli.bench import Load, Tally, drive
 from quorate.cluster.wire.errors import ChangeRefused, Overloaded
 from quorate.cluster.wire.rpc import ServerConnection
@@ -88,6 +90,51 @@ def test_a_node_that_still_has_its_disk_is_not_replaced(typed: Command, served: 
 
     assert (5, True) == (ran.code, "still has the disk" in ran.err)
     assert [] == served.cluster["n1"].asked("reconfigure")
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_replacement_that_failed_between_its_two_changes_says_what_to_run(typed: Command, served: Served, knows: bool) -> None:
+    """The removal is made; then n2 is refused as a learner, and with `knows=False` nobody leads who could say how far it came."""
+    cluster = served.cluster
+
+    def reconfigure(connection: ServerConnection, id: int, group: str, change: list[object]) -> None:
+        if change[0] == "remove":
+            cluster.member_names.discard("n2")
+            connection.reply(id, None)
+            return
+        if not knows:
+            cluster.lead(None)
+            cluster["n1"].handlers["status"] = lambda connection, id: None
+        raise ChangeRefused("another change is under way")
+
+    before = json.loads(typed("member", "list", "--json").out)[1]
+    served.do(lambda: cluster["n1"].handlers.update(reconfigure=reconfigure))
+    served.do(lambda: cluster["n2"].handlers.update(identity=lambda connection, id: connection.reply(id, {"node": "n2", "storage": "new"})))
+
+    ran = typed("member", "replace", "n2", "--timeout", "0.5")
+
+    add = f"`quorate member add n2 --client {before['client_address']}`"
+    expected = (
+        f"uncertain: n2 was taken out, but not added again: another change is under way\n  next: {add}\n"
+        if knows
+        else f"uncertain: n2 may be taken out: another change is under way\n  next: if `quorate member list` is without n2: {add}\n"
+    )
+    assert (4, "", expected) == ran
+
+
+def test_a_replacement_that_did_not_begin_is_an_ordinary_error(typed: Command, served: Served) -> None:
+    served.do(
+        lambda: served.cluster["n2"].handlers.update(identity=lambda connection, id: connection.reply(id, {"node": "n2", "storage": "new"}))
+    )
+    served.do(lambda: served.cluster["n1"].errors.append(ChangeRefused("another change is under way")))
+
+    assert (5, "error: another change is under way") == ((ran := typed("member", "replace", "n2")).code, ran.err.splitlines()[0])
+
+
+def test_a_node_whose_address_nobody_knows_is_not_added(typed: Command) -> None:
+    ran = typed("member", "add", "n9")
+
+    assert (2, "error: where does n9 run? give its client address: `quorate member add n9 --client HOST:PORT`\n") == (ran.code, ran.err)
 
 
 def test_the_leader_is_named_and_hands_over(typed: Command, served: Served) -> None:
