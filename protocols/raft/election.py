@@ -161,12 +161,16 @@ class Elections:
         return self.has_won(me)
 
     def ask_votes(self, me: Candidate) -> None:
-        """Ask all other voters; this may leave before our own vote is durable, our own vote counts only then."""
+        """Ask all other voters, once term, vote and log are durable: a request that outlived them would win votes, for what
+        this node lost in a crash, in a term that it would then enter a second time."""
         state = self.state
         last_term, last_index = self.position()
         message = Vote(state.term, last_index, last_term, me.hand_over)
         for name in sorted(state.configuration.voters - {state.node}):
-            state.send(name, message)
+            if state.rules.asks_after_sync():
+                state.send_after_sync(name, message)
+            else:
+                state.send(name, message)
 
     def has_won(self, me: PreCandidate | Candidate) -> bool:
         configuration = self.state.configuration

@@ -1,7 +1,7 @@
 """The Raft core: the transition table, the roles' beginnings, and one batch of effects per turn.
 
-Rule kept here: nothing is sent under a term that this node created, except requests for votes, before that term and its own
-vote are durable; so a leader exists only with a durable term, and may send appends while its own log is being synced.
+Rule kept here: nothing is sent under a term that this node created before that term and its own vote are durable; so a leader
+exists only with a durable term, and may send appends while its own log is being synced.
 """
 
 from random import Random

@@ -45,6 +45,11 @@ class Rules:
         """A candidate counts its own vote, and leads, only once that vote is durable."""
         return durable
 
+    def asks_after_sync(self) -> bool:
+        """A candidate asks for votes when the term, its vote and the log that it boasts of are durable: a voter may answer
+        a request of a life that a crash ended, and the answer must not count for the next one in the same term (3.8)."""
+        return True
+
     # Elections
 
     def is_stale(self, message_term: int, term: int) -> bool:

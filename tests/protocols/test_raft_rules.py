@@ -15,6 +15,7 @@ from tests.protocols import test_raft_membership as membership
 from tests.protocols import test_raft_reads as reads
 from tests.protocols import test_raft_replication as replication
 from tests.protocols import test_raft_snapshots as snapshots
+from tests.protocols import test_raft_start as start
 from tests.protocols.raft_cluster import Cluster
 
 Body = Callable[..., object]
@@ -27,7 +28,11 @@ WITHOUT: dict[str, tuple[Body, Callable[[], None]]] = {
         lambda self, log: log.last,
         replication.test_a_leader_sends_appends_before_its_own_log_is_durable_but_counts_itself_only_after,
     ),
-    "own_vote_counts": (lambda self, durable: True, elections.test_a_candidate_does_not_lead_before_its_own_vote_is_durable),
+    "asks_after_sync": (lambda self: False, start.test_a_vote_for_a_log_that_a_crash_took_does_not_count_for_what_is_left_of_it),
+    "own_vote_counts": (
+        lambda self, durable: True,
+        elections.test_votes_are_asked_for_after_the_fsync_and_a_stray_one_elects_nobody_before_it,
+    ),
     "is_stale": (lambda self, message_term, term: False, elections.test_a_stale_vote_of_an_older_term_is_not_counted),
     "may_grant": (lambda self, vote, candidate: True, elections.test_one_vote_per_term_first_come_first_served),
     "is_up_to_date": (lambda self, theirs, ours: True, elections.test_a_vote_goes_only_to_a_log_at_least_as_up_to_date),
