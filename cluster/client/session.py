@@ -1,8 +1,9 @@
 """The client's end of a session: a sequence per write and the mark below which all are answered.
 
 The rule: a sequence names one write for good. It counts as answered once its caller has an outcome, whatever that is: after
-`Uncertain`, or a cancelled call, the mark may pass it. The write may then still take effect, but only until a later write
-of this client is applied: that one carries the mark, and a copy that comes after is refused as stale, never applied.
+`Uncertain`, or a cancelled call, the mark may pass it. The write may then still take effect, but only until a write whose mark
+has passed it is applied: a copy that comes after is refused as stale. The mark waits for every earlier write that is still in
+flight; until then an uncertain write may take effect even after a later one was acknowledged.
 """
 
 import secrets
