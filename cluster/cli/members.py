@@ -57,21 +57,31 @@ def list_members(
 ) -> None:
     """Show the members and how far each is, as the leader knows them.
 
+    MATCH is the last entry of the log that is known to be on the member's disk; a silent member has not answered for an election timeout.
+
     Example:
 
     - `quorate member list`
     """
-    members = with_client(context, endpoints, data, timeout, lambda client: client.members())
+
+    async def work(client: "Client") -> "tuple[tuple[MemberStatus, ...], NodeStatus]":
+        return await client.members(), await client.status()
+
+    members, status = with_client(context, endpoints, data, timeout, work)
+    group = status.groups.get(GROUP)
+    leader = group.leader if group else ""
     if json:
-        output.document([_member_json(member) for member in members])
+        output.document([_member_json(member, leads=member.name == leader) for member in members])
         return
+    # A leader tracks the others; how far it is itself, is what it has on its own disk.
+    match = {member.name: member.match for member in members} | ({leader: group.durable} if group and status.node == leader else {})
     rows = [
         [
             member.name,
             str(member.number),
             _role(member),
-            _state(member),
-            "" if member.match is None else str(member.match),
+            "leads" if member.name == leader else _state(member),
+            "" if match[member.name] is None else str(match[member.name]),
             member.client_address,
             member.peer_address,
             member.storage[:STORAGE_SHOWN],
@@ -91,12 +101,13 @@ def _state(member: "MemberStatus") -> str:
     return "silent" if member.active is False else member.state or ""
 
 
-def _member_json(member: "MemberStatus") -> dict[str, Json]:
+def _member_json(member: "MemberStatus", *, leads: bool) -> dict[str, Json]:
     return {
         "name": member.name,
         "number": member.number,
         "voter": member.voter,
         "promote": member.promote,
+        "leads": leads,
         "storage": member.storage,
         "peer_address": member.peer_address,
         "client_address": member.client_address,

@@ -198,8 +198,13 @@ def sentence(view: View) -> str:
     if lost:
         says += f" {lost[0]} came back with another disk: `quorate member replace {lost[0]}`."
     if outside := [node.name for node in view.nodes if members and node.name not in members and node.said]:
-        says += f" No member: {', '.join(outside)} (`quorate member add`)."
+        says += f" No member: {', '.join(outside)} (`quorate member add {outside[0]}{_where(view, outside[0])}`)."
     return f"{says} {_remedy(view)}" if any(node.said is None for node in view.nodes) else says
+
+
+def _where(view: View, name: str) -> str:
+    """What a command needs to find that node: nothing on this machine, its address elsewhere."""
+    return "" if view.is_local else next(f" --client {node.client}" for node in view.nodes if node.name == name)
 
 
 def _spare_words(spare: int) -> str:

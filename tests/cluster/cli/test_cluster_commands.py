@@ -34,9 +34,10 @@ def test_a_lease_that_has_ended_is_a_no(typed: Command) -> None:
 def test_members_are_listed(typed: Command) -> None:
     lines = typed("member", "list").out.splitlines()
 
-    assert ["n1", "1", "voter"] == lines[1].split()[:3]
+    assert ["n1", "1", "voter", "leads", "0"] == lines[1].split()[:5]
     assert 4 == len(lines)
     assert ["n1", "n2", "n3"] == [member["name"] for member in json.loads(typed("member", "list", "--json").out)]
+    assert [True, False, False] == [member["leads"] for member in json.loads(typed("member", "list", "--json").out)]
 
 
 def test_a_new_node_is_asked_who_it_is_and_added(typed: Command, served: Served) -> None:

@@ -82,8 +82,11 @@ def test_a_node_with_another_disk_does_not_count_as_a_voter() -> None:
 def test_a_node_that_is_no_member_is_shown_as_such() -> None:
     seen = view(node("n1", "leader"), node("n2"), node("n3"), node("n4", "learner"))
 
-    assert "n1 leads; 3 of 3 voters answer; 1 more may fail. No member: n4 (`quorate member add`)." == sentence(seen)
+    said_of_all = "n1 leads; 3 of 3 voters answer; 1 more may fail."
+    assert f"{said_of_all} No member: n4 (`quorate member add n4`)." == sentence(seen)
     assert "no member" == rows(seen)[0][3][1]
+    seen.is_local = False
+    assert f"{said_of_all} No member: n4 (`quorate member add n4 --client 127.0.0.1:4`)." == sentence(seen)
 
 
 def test_learners_are_named() -> None:
