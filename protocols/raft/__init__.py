@@ -12,7 +12,7 @@ Phases of a term
 Messages (messages.py)
     PreVote         precandidate -> voters     an election timeout passed, or the connection to the leader broke
     PreVoteReply    any -> precandidate        at once; binds nobody
-    Vote            candidate -> voters        at once, before its own vote is durable
+    Vote            candidate -> voters        after fsync of its own term, vote and log
     VoteReply       any -> candidate           after the vote is durable
     Append          leader -> all              new entries, once per turn; one at a time while probing; empty to ask again
     Appended        follower -> leader         after the entries are durable, once per turn
