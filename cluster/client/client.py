@@ -100,9 +100,10 @@ class Client:
         """Reach a node. Unavailable, with the state of each endpoint, if none answers in time."""
         try:
             await self._leader.wait(self._deadline_ms(timeout))
-        except Unavailable:
-            if not self._network.open_connections():
-                await self.close()
+        except BaseException as error:
+            if not isinstance(error, Unavailable) or not self._network.open_connections():
+                self.abort()  # reached nobody, or was cancelled: no one has the client yet who could close it
+                await self._background.close()
                 raise
         return self
 
