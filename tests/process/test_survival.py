@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate import LeaseNotFound, connect
 from quorate.cluster.local import LocalCluster
 from tests.support.workload import Workload
 
@@ -119,3 +120,37 @@ async def test_clocks_that_jump_break_neither_order_nor_reads(tmp_path: Path) ->
             await load.stop()
 
             assert [] == await load.verify()
+
+
+async def test_a_leaders_clock_that_jumps_moves_the_end_of_a_lease_by_the_jump_and_nothing_else(tmp_path: Path) -> None:
+    """
+    1. Ahead: a lease with a minute to live ends at once, its key goes, and its owner is told; nothing else is lost.
+    2. Back: a lease that nobody keeps alive still ends, later by the jump.
+    """
+    with LocalCluster.create(tmp_path, settings={"faults": {"admin": True}}) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        async with connect(cluster.endpoints, timeout=20) as client:
+            await client.put("plain", "stays")
+            kept = await client.lease(ttl=60)
+            await client.put("kept", "x", lease=kept)
+            await kept.keep_alive()  # now the leader has set its deadline, by the clock as it is
+            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", 120_000, 0)
+            async with asyncio.timeout(20), client.watch("kept", from_revision=1) as changes:
+                async for change in changes:
+                    if change.current is None:
+                        break
+            with pytest.raises(LeaseNotFound):
+                await kept.keep_alive()
+            assert kept.lost.is_set()
+
+            abandoned = await connect(cluster.endpoints, timeout=20)
+            await abandoned.put("abandoned", "x", lease=await abandoned.lease(ttl=2))
+            await abandoned.close()
+            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", -3_000, 0)
+            async with asyncio.timeout(20), client.watch("abandoned", from_revision=1) as changes:
+                async for change in changes:
+                    if change.current is None:
+                        break
+
+            assert await client.get("plain") is not None
