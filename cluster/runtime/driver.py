@@ -94,10 +94,14 @@ class Driver:
         self.wake()
 
     def unreachable(self, peer: NodeId) -> None:
+        self.tell(lambda: self.core.unreachable(peer))
+
+    def tell(self, event: Callable[[], None]) -> None:
+        """Feed the core any other event; one that breaks it stops the replica, not the task that brought it."""
         if self._stopped:
             return
         try:
-            self.core.unreachable(peer)
+            event()
         except Exception as error:
             self._carrier.fail(error)
         self.wake()

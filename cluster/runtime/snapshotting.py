@@ -177,8 +177,7 @@ class SnapshotWork:
             assert self.newest is not None
             return self.newest
         self.newest = snapshot
-        core.compact(snapshot)
-        replica.driver.wake()
+        replica.driver.tell(lambda: core.compact(snapshot))
         self._log.info("snapshot taken", index=index, bytes=snapshot.size)
         return snapshot
 
@@ -322,9 +321,8 @@ class SnapshotWork:
             self._incoming = None
 
     def _told_core(self, sender: NodeId, snapshot: Snapshot) -> None:
-        if not self._replica.driver.stopped:
-            self._replica.core.received(sender, snapshot)
-            self._replica.driver.wake()
+        core = self._replica.core
+        self._replica.driver.tell(lambda: core.received(sender, snapshot))
 
     def _on_taken(self, sender: NodeId, taken: Taken) -> None:
         outgoing = self._outgoing.get(sender)
@@ -336,9 +334,8 @@ class SnapshotWork:
         if not self._outgoing:
             # A file held open keeps its blocks, even one that a newer snapshot has replaced.
             self._store.close()
-        if not self._replica.driver.stopped:
-            self._replica.core.transferred(to, outgoing.snapshot, ok)
-            self._replica.driver.wake()
+        core = self._replica.core
+        self._replica.driver.tell(lambda: core.transferred(to, outgoing.snapshot, ok))
 
     def look(self, now_ms: int) -> None:
         """Ten times a second: what was lost is asked for again, what does not move is given up."""

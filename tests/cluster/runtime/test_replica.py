@@ -386,3 +386,15 @@ async def test_a_local_caller_is_told_of_every_change_of_leadership(world: World
     watching.cancel()
 
     assert [(0, False), (2, True), (3, False)] == seen
+
+
+async def test_an_event_that_breaks_the_core_stops_the_replica_and_not_the_task_that_brought_it(world: World) -> None:
+    """A snapshot's end is told from a task: an exception there would end the whole node."""
+
+    def breaks() -> None:
+        raise AssertionError("the core and its snapshots disagree")
+
+    world.replica.driver.tell(breaks)
+
+    assert "the core and its snapshots disagree" in world.replica.failure
+    assert world.replica.driver.stopped
