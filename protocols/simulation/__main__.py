@@ -6,24 +6,13 @@ how fast it was.
 
 import argparse
 import sys
-from importlib import import_module
 from time import perf_counter
 
 from quorate.protocols.simulation.campaign import EVENTS, Campaign, Result
-from quorate.protocols.simulation.engine import Engine
-
-ENGINES = {"raft": ("quorate.protocols.simulation.raft_view", "RAFT")}
-"""By name: where each engine's adapter lives. Loaded only when asked for."""
+from quorate.protocols.simulation.engines import ENGINES, load
 
 # The end of a trace is where the violation is.
 TRACE_LINES_SHOWN = 400
-
-
-def load(name: str) -> Engine:
-    module, attribute = ENGINES[name]
-    engine = getattr(import_module(module), attribute)
-    assert isinstance(engine, Engine), engine
-    return engine
 
 
 def replay_command(options: argparse.Namespace, seed: int) -> str:
