@@ -13,7 +13,7 @@ from quorate.protocols.core import NodeId
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.ledger import Violation
-from quorate.protocols.simulation.nemesis import Nemesis
+from quorate.protocols.simulation.nemesis import Nemesis, Strike
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.policy import Pair, one_way
 from quorate.protocols.simulation.swarm import Settings, swarm
@@ -35,6 +35,9 @@ CONVERGENCE = "healed members go on until they agree"
 
 EVENTS = 10_000
 
+SAFETY, LIVENESS, AGREEMENT = "safety", "liveness", "convergence"
+"""The phases of a run."""
+
 
 @dataclass(slots=True)
 class Result:
@@ -42,15 +45,27 @@ class Result:
 
     seed: int
     settings: Settings
+    omitted: frozenset[int] = frozenset()
     events: int = 0
+    """With a violation: the event that showed it."""
+    steps: int = 0
+    """How many of them belong to the safety phase."""
     fingerprint: int = 0
     violation: Violation | None = None
+    phase: str = SAFETY
+    """The last phase that began. A violation of SAFETY shows again with `run(events, liveness=False)`; one of a later phase needs
+    these phases, after fewer steps perhaps."""
+    strikes: list[Strike] = field(default_factory=list)
+    coverage: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """(fault, role of the victim, phase of the cluster): how often that was reached."""
+    sometimes: dict[str, int] = field(default_factory=dict)
+    """How often each branch of recovery and of the engine's was taken."""
     counts: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
 
 class Campaign:
-    """One world with its clients and its nemesis."""
+    """One world with its clients and its nemesis. Strikes whose numbers are `omitted` do not happen, and change no other."""
 
     def __init__(
         self,
@@ -61,12 +76,14 @@ class Campaign:
         settings: Settings | None = None,
         node_class: type[Node] = Node,
         disk_class: type[SimulatedDisk] = SimulatedDisk,
+        omitted: frozenset[int] = frozenset(),
         trace: bool = False,
     ) -> None:
         self.seed = seed
         self.settings = swarm(seed, nodes) if settings is None else settings
+        self._omitted = omitted
         self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, trace=trace)
-        self.nemesis = Nemesis(self.world, Random(f"{seed}/nemesis"))
+        self.nemesis = Nemesis(self.world, omitted)
         self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self)
 
     # --- the cluster as clients see it ---
@@ -83,17 +100,23 @@ class Campaign:
     # --- the phases ---
 
     def run(self, events: int = EVENTS, *, liveness: bool = True) -> Result:
-        result = Result(self.seed, self.settings)
+        result = Result(self.seed, self.settings, self._omitted)
         try:
             self._safety(events)
             if liveness:
+                result.phase = LIVENESS
                 self._liveness()
+                result.phase = AGREEMENT
                 self._convergence()
             self.world.watch.full_check()
         except Violation as violation:
             result.violation = violation
         result.events = self.world.events
+        result.steps = min(events, result.events)
         result.fingerprint = self.world.watch.fingerprint
+        result.strikes = self.nemesis.strikes
+        result.coverage = self.world.coverage.faults
+        result.sometimes = {**self.world.coverage.sometimes, **self.workload.counts}
         result.counts = {**self.nemesis.counts, **self.workload.counts}
         result.lines = self.world.trace.lines
         return result

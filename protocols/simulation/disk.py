@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from quorate.protocols.core import Effects, Entry, Message, Recovered, Snapshot
+from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, Recovered, Snapshot
 from quorate.protocols.simulation.machine import Image
 from quorate.protocols.simulation.schedule import Schedule
 
@@ -51,6 +51,14 @@ class Fold:
             return True
         entry = self.entries.get(index)
         return entry is not None and entry.term == term
+
+    def configuration(self, below: int | None = None) -> Configuration | None:
+        """The latest one in this log, before the index `below`; None if there never was any."""
+        for index in sorted(self.entries, reverse=True):
+            entry = self.entries[index]
+            if entry.kind == Kind.CONFIGURATION and (below is None or index < below):
+                return Configuration.decode(entry.data, index)
+        return None if self.snapshot is None else self.snapshot.configuration
 
     def add(self, batch: Batch | Effects) -> None:
         entries = self.entries

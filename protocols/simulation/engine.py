@@ -27,6 +27,9 @@ class View(Protocol):
     def durable(self, core: Core) -> int:
         """Up to where the core counts its own log as durable."""
 
+    def role(self, core: Core) -> str:
+        """leader, candidate, follower, learner, or outsider: in no configuration that it knows of. Asked when a fault strikes."""
+
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         """A leader's knowledge of how far each peer's log agrees with its own."""
 

@@ -4,6 +4,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from quorate.protocols.core import NodeId, Transfer
+from quorate.protocols.simulation.coverage import Coverage
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import Watch
 from quorate.protocols.simulation.machine import Image
@@ -23,6 +24,7 @@ class Host(Protocol):
     engine: Engine
     watch: Watch
     trace: Trace
+    coverage: Coverage
     rng: Random
 
     def options_of(self, name: NodeId) -> object: ...

@@ -249,6 +249,8 @@ class Node:
         trace = self.host.trace
         if trace.on:
             trace.takes(self.name, effects)
+        for note in effects.notes:
+            self.host.coverage.reach(note.kind)
         if effects.sends and not self._send(effects.sends):
             return
         if not self._write(effects):
@@ -381,12 +383,7 @@ class Node:
 
     def written_configuration(self, below: int | None = None) -> Configuration:
         """The latest configuration in the log as written (before the index `below`), committed or not, running or not."""
-        fold = self.written
-        for index in sorted(fold.entries, reverse=True):
-            entry = fold.entries[index]
-            if entry.kind == Kind.CONFIGURATION and (below is None or index < below):
-                return Configuration.decode(entry.data, index)
-        return self.bootstrap if fold.snapshot is None else fold.snapshot.configuration
+        return self.written.configuration(below) or self.bootstrap
 
     def may_freeze(self, core: Core, index: int) -> bool:
         """What is applied may rest on other nodes' disks alone; a snapshot must not run ahead of the log that it replaces."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from quorate.protocols.core import Core, Message, NodeId
 from quorate.protocols.raft import Raft, RaftOptions, raft
 from quorate.protocols.raft.messages import HardState, VoteReply
-from quorate.protocols.raft.roles import Leader
+from quorate.protocols.raft.roles import Candidate, Leader, PreCandidate
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.swarm import Settings
 
@@ -31,6 +31,16 @@ class RaftView:
     def durable(self, core: Core) -> int:
         assert isinstance(core, Raft)
         return core.state.log.durable
+
+    def role(self, core: Core) -> str:
+        assert isinstance(core, Raft)
+        match core.state.role:
+            case Leader():
+                return "leader"
+            case Candidate() | PreCandidate():
+                return "candidate"
+        member = core.configuration.get(core.state.node)
+        return "outsider" if member is None else "follower" if member.voter else "learner"
 
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         assert isinstance(core, Raft)

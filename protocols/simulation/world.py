@@ -7,6 +7,7 @@ from random import Random
 
 from quorate.protocols.core import Configuration, Member, Message, NodeId, Transfer
 from quorate.protocols.simulation.clock import NodeClock
+from quorate.protocols.simulation.coverage import Coverage
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import Watch
@@ -54,6 +55,7 @@ class World:
         self.rng = Random(f"{seed}/world")
         self.schedule = Schedule(Random(f"{seed}/ties"))
         self.trace = Trace(self.schedule, trace, timed)
+        self.coverage = Coverage()
         self.network = self.make_network()
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
@@ -62,6 +64,8 @@ class World:
         """Every fsync is a slow one."""
         self.healthy = False
         """No fsync is slow and no snapshot transfer breaks, whatever the settings say."""
+        self.streaming = 0
+        """How many images are on their way."""
         self.events = 0
         self._node_class = node_class
         self._disk_class = disk_class
@@ -157,13 +161,19 @@ class World:
         """Stream an image: it takes its time, and may break on the way."""
         took = self.settings.snapshot_ns * self.rng.randint(1, 10)
         broken = not self.healthy and self.rng.randrange(PPM) < self.settings.snapshot_break_ppm
-        self.schedule.after(took, self.finish, source, source.incarnation, transfer, image, broken)
+        self.streaming += 1
+        self.schedule.after(took, self._finish, source, source.incarnation, transfer, image, broken)
+
+    def _finish(self, source: Node, incarnation: int, transfer: Transfer, image: Image, broken: bool) -> None:
+        self.streaming -= 1
+        self.finish(source, incarnation, transfer, image, broken)
 
     def finish(self, source: Node, incarnation: int, transfer: Transfer, image: Image, broken: bool) -> None:
         """A transfer reached its end, or broke."""
         target = self.nodes.get(transfer.to)
         alive = source.core is not None and source.incarnation == incarnation
         if broken or target is None or target.core is None or not alive or self.network.is_cut(source.name, transfer.to):
+            self.coverage.reach("snapshot transfer broken")
             self.trace.say(source.name, f"fails to stream snapshot {image.snapshot.index} to {transfer.to}")
             self._report(source, incarnation, transfer, False)
             return

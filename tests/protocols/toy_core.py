@@ -242,6 +242,10 @@ class ToyView:
         assert isinstance(core, ToyCore)
         return core._durable
 
+    def role(self, core: Core) -> str:
+        assert isinstance(core, ToyCore)
+        return "leader" if core.leads else "follower"
+
     def matches(self, core: Core) -> Mapping[NodeId, int]:
         assert isinstance(core, ToyCore)
         return core._match

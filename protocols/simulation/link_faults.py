@@ -1,0 +1,107 @@
+"""Faults of links: partitions of every shape, and links that are slow or lossy."""
+
+from quorate.protocols.simulation import policy
+from quorate.protocols.simulation.aim import Aim, Fault
+from quorate.protocols.simulation.policy import Pair, Rule
+from quorate.protocols.simulation.repairs import Repairs
+from quorate.protocols.simulation.schedule import MILLISECOND
+from quorate.protocols.simulation.world import World
+
+
+class LinkFaults:
+    def __init__(self, world: World, repairs: Repairs) -> None:
+        self._world = world
+        self._repairs = repairs
+        self.acts: dict[str, Fault] = {
+            "isolate": self._isolate,
+            "isolate_leader": self._isolate_leader,
+            "halves": self._halves,
+            "one_way": self._one_way,
+            "bridge": self._bridge,
+            "ring": self._ring,
+            "flaky_link": self._flaky_link,
+            "slow_link": self._slow_link,
+            "reset": self._reset,
+            "heal": self._heal,
+        }
+
+    def _cut(self, aim: Aim, pairs: list[Pair]) -> bool:
+        """Silent, or with the news that the connections broke, as when the machine in between says so."""
+        if not pairs:
+            return False
+        aim.words = " ".join(f"{source}>{destination}" for source, destination in pairs)
+        if aim.rng.random() < 0.5:
+            for source, destination in pairs:
+                self._world.hint(destination, source)
+        self._world.network.cut(pairs)
+        if aim.rng.random() < 0.7:
+            self._repairs.mend_later(aim, pairs)
+        return True
+
+    def _isolate(self, aim: Aim) -> bool:
+        names = aim.shuffled()
+        aim.at_names(names[:1])
+        return self._cut(aim, policy.isolate(names, names[0]))
+
+    def _isolate_leader(self, aim: Aim) -> bool:
+        leader = self._world.leader()
+        if leader is None:
+            return False
+        aim.at(leader)
+        return self._cut(aim, policy.isolate(list(self._world.nodes), leader.name))
+
+    def _halves(self, aim: Aim) -> bool:
+        names = aim.shuffled()
+        aim.at_names(names)
+        at = aim.rng.randint(1, len(names))
+        return self._cut(aim, policy.halves(names[:at], names[at:]))
+
+    def _one_way(self, aim: Aim) -> bool:
+        names = aim.shuffled()
+        at = aim.rng.randint(1, len(names))
+        aim.at_names(names[:at])
+        if aim.rng.random() < 0.5:
+            return self._cut(aim, policy.one_way(names[:1], names[1:at]))
+        return self._cut(aim, policy.one_way(names[1:at], names[:1]))
+
+    def _bridge(self, aim: Aim) -> bool:
+        names = aim.shuffled()
+        aim.at_names(names)
+        return self._cut(aim, policy.bridge(names))
+
+    def _ring(self, aim: Aim) -> bool:
+        names = aim.shuffled()
+        aim.at_names(names)
+        return self._cut(aim, policy.ring(names))
+
+    def _change(self, aim: Aim, rule: Rule) -> bool:
+        """Give one link another rule."""
+        names = aim.shuffled()[:2]
+        if len(names) < 2:
+            return False
+        aim.at_names(names)
+        aim.words = f"{names[0]}>{names[1]}"
+        self._world.network.set([(names[0], names[1])], rule)
+        return True
+
+    def _flaky_link(self, aim: Aim) -> bool:
+        return self._change(aim, Rule(MILLISECOND, 20 * MILLISECOND, 300_000, 200_000, 300_000, 50 * MILLISECOND))
+
+    def _slow_link(self, aim: Aim) -> bool:
+        return self._change(aim, Rule(aim.rng.choice((100, 1_000)) * MILLISECOND, 300 * MILLISECOND))
+
+    def _reset(self, aim: Aim) -> bool:
+        """A connection breaks and both ends hear of it, though both live on."""
+        names = aim.shuffled()[:2]
+        if len(names) < 2:
+            return False
+        aim.at_names(names)
+        self._world.hint(names[0], names[1])
+        self._world.hint(names[1], names[0])
+        return True
+
+    def _heal(self, aim: Aim) -> bool:
+        aim.at(*self._world.nodes.values())
+        self._world.network.heal()
+        self._world.slow_disks = False
+        return True

@@ -1,0 +1,73 @@
+"""What operators ask for while things go wrong: membership changes and hand-overs of the leadership."""
+
+from quorate.protocols.core import AddLearner, Change, Configuration, NodeId, Promote, Remove
+from quorate.protocols.simulation.aim import Aim, Fault
+from quorate.protocols.simulation.workload import Operation, Outcome
+from quorate.protocols.simulation.world import World, member
+
+# Beyond this the world does not grow: quorums become slow, and every node costs a clock.
+NODES_MAX = 8
+
+
+class MembershipFaults:
+    """Not faults in themselves, but struck at the same random times."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.outcomes: dict[str, int] = {}
+        """How what was asked for ended, by "kind outcome"."""
+        self.acts: dict[str, Fault] = {
+            "transfer": self._transfer,
+            "add_learner": self._add_learner,
+            "promote": self._promote,
+            "remove": self._remove,
+        }
+
+    def _ask(self, aim: Aim, operation: Operation) -> bool:
+        leader = self._world.leader()
+        if leader is None:
+            return False
+        aim.at(leader)
+        return self._world.request(leader.name, operation)
+
+    def _change(self, aim: Aim, change: Change) -> bool:
+        name = change.member.name if isinstance(change, AddLearner) else change.name
+        aim.words = f"{type(change).__name__} {name}"
+        return self._ask(aim, Operation("change", self._settled, change=change))
+
+    def _settled(self, operation: Operation, outcome: Outcome, _: NodeId | None) -> None:
+        name = f"{operation.kind} {outcome.value}"
+        self.outcomes[name] = self.outcomes.get(name, 0) + 1
+
+    def _configuration(self) -> Configuration:
+        leader = self._world.leader()
+        return self._world.watch.ledger.configuration if leader is None or leader.core is None else leader.core.configuration
+
+    def _transfer(self, aim: Aim) -> bool:
+        names = self._configuration().names
+        if not names:
+            return False
+        to = aim.first_of(names)
+        aim.words = f"to {to}"
+        return self._ask(aim, Operation("transfer", self._settled, to=to))
+
+    def _add_learner(self, aim: Aim) -> bool:
+        """A new node with an empty disk and no idea of the others. Names are never used again."""
+        world = self._world
+        if len(world.nodes) >= NODES_MAX:
+            return False
+        joining = member(len(world.nodes) + 1, voter=False, promote=aim.rng.random() < 0.7)
+        if not self._change(aim, AddLearner(joining)):
+            return False
+        node = world.add(joining, Configuration())
+        world.start(node)
+        world.run_clock(node)
+        return True
+
+    def _promote(self, aim: Aim) -> bool:
+        learners = [one.name for one in self._configuration().members if not one.voter]
+        return bool(learners) and self._change(aim, Promote(aim.first_of(learners)))
+
+    def _remove(self, aim: Aim) -> bool:
+        names = self._configuration().names
+        return len(names) > 1 and self._change(aim, Remove(aim.first_of(names)))

@@ -1,0 +1,37 @@
+"""What whoever runs the cluster does about faults: restart what died, mend what was cut, some time later.
+
+The rule it keeps: once `on` is False nothing is repaired by itself any more, so that what is broken then stays as it is.
+"""
+
+from quorate.protocols.simulation.aim import Aim
+from quorate.protocols.simulation.node import Node
+from quorate.protocols.simulation.policy import Pair
+from quorate.protocols.simulation.world import World
+
+
+class Repairs:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.on = True
+
+    def restart_later(self, aim: Aim, node: Node) -> None:
+        """Within twice the repair time; it does nothing if the node runs by then."""
+        self._world.schedule.after(aim.rng.randrange(2 * self._world.settings.repair_ns) + 1, self.restart, node)
+
+    def restart(self, node: Node) -> None:
+        if node.core is None and self.on:
+            self._world.start(node)
+            self._world.run_clock(node)
+
+    def replace_process(self, aim: Aim, node: Node, incarnation: int) -> None:
+        """Kill this incarnation if it still runs, and restart it later."""
+        if node.incarnation == incarnation and node.core is not None:
+            self._world.crash(node)
+            self.restart_later(aim, node)
+
+    def mend_later(self, aim: Aim, pairs: list[Pair]) -> None:
+        self._world.schedule.after(aim.rng.randrange(4 * self._world.settings.repair_ns) + 1, self._mend, pairs)
+
+    def _mend(self, pairs: list[Pair]) -> None:
+        if self.on:
+            self._world.network.heal(pairs)
