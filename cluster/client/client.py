@@ -4,7 +4,7 @@ The rule: every method either returns what happened, or raises a QuorateError th
 happened. Keys and values are bytes; text is sent as UTF-8. Timeouts are in seconds.
 """
 
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from random import Random
 from types import TracebackType
 
@@ -15,6 +15,7 @@ from quorate.cluster.client.endpoints import parse
 from quorate.cluster.client.leader import Leader
 from quorate.cluster.client.lease import Lease, LeaseRequest, renew
 from quorate.cluster.client.network import Network
+from quorate.cluster.client.session import nonce
 from quorate.cluster.client.sessions import Sessions
 from quorate.cluster.client.status import MemberStatus, NodeIdentity, NodeStatus, SnapshotInfo
 from quorate.cluster.client.timing import LoopTiming, Timing
@@ -78,6 +79,7 @@ class Client:
         session_ttl: float = SESSION_TTL_S,
         timing: Timing | None = None,
         rng: Random | None = None,
+        make_nonce: Callable[[], bytes] = nonce,
     ) -> None:
         self._timeout_ms = _to_ms(timeout)
         self._timing = timing or LoopTiming()
@@ -86,7 +88,9 @@ class Client:
         self._network = Network(parse(endpoints), timing=self._timing, rng=rng, background=self._background)
         self._leader = Leader(self._network, group=group, timing=self._timing, rng=rng, background=self._background)
         self._calls = Calls(self._network, self._leader, group=group, timing=self._timing, rng=rng)
-        self._sessions = Sessions(self._calls, exactly_once=exactly_once, ttl_ms=_to_ms(session_ttl), background=self._background)
+        self._sessions = Sessions(
+            self._calls, exactly_once=exactly_once, ttl_ms=_to_ms(session_ttl), background=self._background, make_nonce=make_nonce
+        )
         self._writes = Writes(self._calls, self._sessions)
         self._propose = self._writes.propose
         self._watches = Watches(self._calls, self._background)

@@ -3,6 +3,7 @@
 Callers that need a session at the same time wait for one opening. An opening may be repeated: it is named by a nonce.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from quorate.cluster.client.background import Background
@@ -23,11 +24,14 @@ TOUCHES_PER_TTL = 3
 class Sessions:
     """`current` is the session to write under, if there is one: the caller on the hot path looks at it itself."""
 
-    def __init__(self, calls: Calls, *, exactly_once: bool, ttl_ms: int, background: Background) -> None:
+    def __init__(
+        self, calls: Calls, *, exactly_once: bool, ttl_ms: int, background: Background, make_nonce: Callable[[], bytes] = nonce
+    ) -> None:
         self.current: Session | NoSession | None = None if exactly_once else NoSession()
         self._calls = calls
         self._ttl_ms = ttl_ms
         self._background = background
+        self._make_nonce = make_nonce
         self._waiters: Waiters[None] = Waiters("a session")
         self._opening = False
         calls.network.listener.on_sweep.append(lambda now_ms: self._waiters.sweep(now_ms, self._late))
@@ -61,7 +65,7 @@ class Sessions:
     async def _open(self, deadline_ms: int) -> None:
         deadline_ms = max(deadline_ms, self._calls.timing.now_ms() + OPEN_MS_MAX)
         try:
-            reply = await self._propose(open_session(nonce(), self._ttl_ms), deadline_ms)
+            reply = await self._propose(open_session(self._make_nonce(), self._ttl_ms), deadline_ms)
             if not reply or reply[0] != Status.OPENED:
                 raise Overloaded("the cluster holds as many sessions as it may: close clients that are not needed")
         except QuorateError as error:

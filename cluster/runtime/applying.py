@@ -58,8 +58,10 @@ class Applier:
         wake: Callable[[], None],
         on_applied: Callable[[], None],
         on_failed: Callable[[Exception], None],
+        work_s: Callable[[], float] = perf_counter,
     ) -> None:
         self.machine = machine
+        self._work_s = work_s
         self.waiting: dict[Token, Waiter] = {}
         """Proposals of this node by origin, oldest first."""
         self.waiting_reads = 0
@@ -114,7 +116,7 @@ class Applier:
 
     def _apply_slice(self) -> None:
         queue, waiting, apply = self._queue, self.waiting, self.machine.apply
-        until = perf_counter() + SLICE_S
+        until = self._work_s() + SLICE_S
         while queue:
             for _ in range(min(STRIDE, len(queue))):
                 entry = queue.popleft()
@@ -128,7 +130,7 @@ class Applier:
                     self._apply_own(entry)
                 self.index = entry.index
                 self.term = entry.term
-            if perf_counter() > until:
+            if self._work_s() > until:
                 return
 
     def _apply_own(self, entry: Entry) -> None:

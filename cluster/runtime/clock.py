@@ -2,6 +2,8 @@
 
 import time
 
+from quorate.protocols.core import Clock
+
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -18,7 +20,7 @@ class SkewedClock:
     A jump backwards is what a bad clock does; whoever takes ticks from it must count it as no time passed.
     """
 
-    def __init__(self, clock: "BootClock | SkewedClock | ManualClock") -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since_ms = clock.now_ms()
         self._base_ms = self._since_ms

@@ -13,15 +13,13 @@ import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
-from time import monotonic
 
 import uvloop
 
 from quorate.cluster.admin.http import AdminServer, Sample
 from quorate.cluster.runtime import logs
-from quorate.cluster.runtime.clock import BootClock, SkewedClock
+from quorate.cluster.runtime.clock import SkewedClock
 from quorate.cluster.runtime.config import DEFAULT_GROUP, NodeConfig, split_address
-from quorate.cluster.runtime.engines import make_core
 from quorate.cluster.runtime.forming import Forming
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Party
 from quorate.cluster.runtime.machines import Hosted, make_machine
@@ -29,6 +27,7 @@ from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.runtime.status import group_samples, group_status, log_samples
+from quorate.cluster.runtime.surroundings import Surroundings
 from quorate.cluster.service.fault_rpc import FaultService
 from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
@@ -60,17 +59,18 @@ SWITCH_INTERVAL_S = 0.0005
 class Node:
     """Everything that one process holds."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, surroundings: Surroundings | None = None) -> None:
         self.config = config
-        self.clock = SkewedClock(BootClock())
+        self._around = surroundings or Surroundings()
+        self.clock = SkewedClock(self._around.clock)
         # With the faulty layer, what is not synced stays in memory: kill -9 then loses what a power cut would.
         self.faulty_files = FaultyFiles(RealFiles()) if config.faults.files else None
         self.groups: dict[str, Hosted] = {}
         self._log = logs.logger()
-        self._started_s = monotonic()
+        self._started_ms = self._around.clock.now_ms()
         self._stopping = asyncio.Event()
         self._outbox = Outbox()
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, None] = {}
         self._tasks: asyncio.TaskGroup
         self._detail = "starting"
         self._forming: Forming | None = None
@@ -114,7 +114,7 @@ class Node:
         return self.identity() | {
             "number": member.number if member is not None else 0,
             "incarnation": self._party.incarnation,
-            "uptime_ms": int((monotonic() - self._started_s) * 1000),
+            "uptime_ms": self._around.clock.now_ms() - self._started_ms,
             "ready": ready,
             "ready_detail": detail,
             "http_address": self._http_address,
@@ -154,29 +154,32 @@ class Node:
     # Life.
 
     async def run(self) -> int:
-        """Until a signal says stop. The exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+        """Until `stop`. The exit code."""
         config = self.config
-        files = self.faulty_files or RealFiles()
+        files = self.faulty_files or self._around.files
         with DataDirectory.open(
-            config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=files
+            config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=files, rng=self._around.rng
         ) as self._directory:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve()
         return 0
 
+    def stop(self) -> None:
+        """Stop in good order, soon."""
+        self._stopping.set()
+
     async def _serve(self) -> None:
         config = self.config
-        self._journal = self._directory.open_journal(asyncio.get_running_loop(), JournalOptions(segment_bytes=config.log.segment_mib << 20))
+        on_put = self._around.steps_journal
+        options = JournalOptions(segment_bytes=config.log.segment_mib << 20, threads=on_put is None, on_put=on_put)
+        self._journal = self._directory.open_journal(asyncio.get_running_loop(), options)
         self._journal.on_failed = self._on_log_failed
         if (torn := self._journal.recovery.torn) is not None:
             self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
         self._party = Party(
             config.cluster, config.node, self._directory.storage, self._directory.incarnation, config.peer.address, self._configuration
         )
-        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox)
+        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox, rng=self._around.rng)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
             with _listening("http", config.http.listen):
@@ -211,8 +214,7 @@ class Node:
         initial = await self._initial_configuration(recovered)
         await self._start_group(DEFAULT_GROUP, initial, recovered)
         self._forming_done()
-        gc.collect()
-        gc.freeze()
+        self._around.on_hosting()
 
     async def _initial_configuration(self, recovered: Recovered) -> Configuration:
         bootstrap = self._directory.bootstrap
@@ -238,13 +240,26 @@ class Node:
     async def _start_group(self, group: str, initial: Configuration, recovered: Recovered) -> None:
         config = self.config
         log = self._journal.group(group)
-        snapshots = SnapshotStore(self._directory.snapshots_path(group), files=self._directory.files, marked=lambda: log.marked)
+        around = self._around
+        path, files = self._directory.snapshots_path(group), self._directory.files
+        snapshots = SnapshotStore(path, files=files, marked=lambda: log.marked, beside=around.beside, rng=around.rng)
         transport = GroupTransport(self._network, group)
-        core = make_core(config, initial, Random(), self._directory.incarnation, recovered)
+        core = around.make_core(config, initial, Random(around.rng.getrandbits(64)), self._directory.incarnation, recovered)
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
         replica = Replica(
-            group, config.node, self._directory, initial, core, log, transport, self.clock, Sessions(machine), work, self._outbox.flush
+            group,
+            config.node,
+            self._directory,
+            initial,
+            core,
+            log,
+            transport,
+            self.clock,
+            Sessions(machine),
+            work,
+            self._outbox.flush,
+            around.work_s,
         )
         await work.attach(replica, recovered.snapshot, sum(len(entry.data) for entry in recovered.entries))
         replica.on_configuration.append(lambda: self._on_configuration(replica))
@@ -304,13 +319,16 @@ class Node:
             methods |= FaultService(self).methods()
         host, port = split_address(self.config.client.listen)
         return await asyncio.get_running_loop().create_server(
-            lambda: ServerConnection(methods, outbox=self._outbox, on_open=self._on_open, on_closed=self._connections.discard), host, port
+            lambda: ServerConnection(methods, outbox=self._outbox, on_open=self._on_open, on_closed=self._on_closed), host, port
         )
 
     def _on_open(self, connection: ServerConnection) -> None:
-        self._connections.add(connection)
+        self._connections[connection] = None
         if len(self._connections) > CONNECTIONS_MAX:
             connection.close(f"{self.config.node} has {CONNECTIONS_MAX} client connections already")
+
+    def _on_closed(self, connection: ServerConnection) -> None:
+        self._connections.pop(connection, None)
 
 
 @contextmanager
@@ -346,7 +364,10 @@ def run(config: NodeConfig) -> int:
 
 async def _run(config: NodeConfig) -> int:
     try:
-        return await Node(config).run()
+        node = Node(config)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, node.stop)
+        return await node.run()
     except ExceptionGroup as group:
         # The task group wraps what ended it; the first cause is the one to tell.
         raise group.exceptions[0] from None

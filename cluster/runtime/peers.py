@@ -7,9 +7,9 @@ Messages to a peer travel on the link that we dialled; what it sends us travels 
 
 import asyncio
 import dataclasses
-import random
 import zlib
 from collections.abc import Callable, Mapping
+from random import Random
 
 from quorate.cluster.runtime.config import split_address
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, Welcome
@@ -46,7 +46,7 @@ class PeerInbound(Stream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         end_if_silent(transport, PEER_SILENT_S)
-        self._network.inbound.add(self)
+        self._network.inbound[self] = None
         self._patience = asyncio.get_running_loop().call_later(HELLO_S_MAX, self._end_if_a_stranger)
 
     def _end_if_a_stranger(self) -> None:
@@ -190,7 +190,7 @@ class PeerLink:
                 pause = REFUSED_S
             self._dial_now.clear()
             try:
-                async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
+                async with asyncio.timeout(pause * self._network.rng.uniform(0.5, 1.0)):
                     await self._dial_now.wait()
             except TimeoutError:
                 pass
@@ -223,14 +223,17 @@ class PeerNetwork:
         outbox: Outbox | None = None,
         *,
         link_queue_max: int = LINK_QUEUE_MAX,
+        rng: Random | None = None,
     ) -> None:
         self.party = party
+        self.rng = rng or Random()
         self.outbox = outbox
         self.link_queue_max = link_queue_max
         self.on_message = on_message
         self._on_lost = on_lost
         self.links: dict[NodeId, PeerLink] = {}
-        self.inbound: set[PeerInbound] = set()
+        self.inbound: dict[PeerInbound, None] = {}
+        """Who dialled us, oldest first."""
         self._wanted: dict[NodeId, str] = {}
         self.corrupt_count = 0
         self.sent_count = 0
@@ -309,7 +312,7 @@ class PeerNetwork:
             self.links[hello.source] = PeerLink(self, hello.source, hello.address)
 
     def on_inbound_closed(self, connection: PeerInbound) -> None:
-        self.inbound.discard(connection)
+        self.inbound.pop(connection, None)
         source = connection.hello.source if connection.hello is not None else None
         # A guest that came back after a silent cut has a younger connection, which needs our answers.
         stays = any(other.hello is not None and other.hello.source == source for other in self.inbound)

@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import count
+from time import perf_counter
 
 from quorate.cluster.replicated_log import Consistency, Leadership
 from quorate.cluster.runtime.applying import Applier, Read, Responder, Waiter
@@ -63,13 +64,14 @@ class Replica:
         machine: StateMachine,
         snapshots: Snapshots,
         flush: Callable[[], None],
+        work_s: Callable[[], float] = perf_counter,
     ) -> None:
         self.group = group
         self.node = node
         self._incarnations = incarnations
         self._clock = clock
         self._log = logger().bind(group=group)
-        self.applier = Applier(machine, initial, lambda: self.driver.wake(), self._on_applied, self.fail)
+        self.applier = Applier(machine, initial, lambda: self.driver.wake(), self._on_applied, self.fail, work_s)
         self.driver = Driver(core, storage, transport, clock, self, flush)
         self.core = core
         self.snapshots = snapshots
@@ -89,7 +91,7 @@ class Replica:
         self._read_count = 0
         self._changing: dict[Token, Waiter] = {}
         self._leadership = Leadership(0, False)
-        self._leadership_watchers: set[asyncio.Event] = set()
+        self._leadership_watchers: dict[asyncio.Event, None] = {}
         self._configuration_index = -1
         self._marks: deque[tuple[int, Token]] = deque()
         self._looked_ms = clock.now_ms()
@@ -367,11 +369,11 @@ class Replica:
     async def leadership(self) -> AsyncIterator[Leadership]:
         """The present state, then every change; a slow consumer sees the newest only."""
         changed = asyncio.Event()
-        self._leadership_watchers.add(changed)
+        self._leadership_watchers[changed] = None
         try:
             while True:
                 yield self._leadership
                 await changed.wait()
                 changed.clear()
         finally:
-            self._leadership_watchers.discard(changed)
+            self._leadership_watchers.pop(changed, None)

@@ -22,7 +22,7 @@ class Watching:
         self._hosted = hosted
         self.hub = WatchHub(hosted.keyvalue)
         self._sinks: dict[ServerConnection, dict[int, _Sink]] = {}
-        self._blocked: set[_Sink] = set()
+        self._blocked: dict[_Sink, None] = {}
         self._loop = asyncio.get_running_loop()
         self._advance_due = False
         hosted.replica.on_applied.append(self._advance)
@@ -74,7 +74,7 @@ class Watching:
 
     def _forget(self, sink: "_Sink") -> None:
         sink.watcher.cancel()
-        self._blocked.discard(sink)
+        self._blocked.pop(sink, None)
 
     def _soon(self) -> None:
         if not self._advance_due:
@@ -89,12 +89,12 @@ class Watching:
     def block(self, sink: "_Sink") -> None:
         if not self._blocked:
             self._loop.call_later(LOOK_S, self._look)
-        self._blocked.add(sink)
+        self._blocked[sink] = None
 
     def _look(self) -> None:
         """Let those go on whose client has taken at least half."""
         for sink in [sink for sink in self._blocked if sink.connection.unsent_size < WRITE_HIGH_WATER // 2]:
-            self._blocked.discard(sink)
+            self._blocked.pop(sink, None)
             sink.watcher.resume()
             self._soon()
         if self._blocked:
@@ -102,7 +102,7 @@ class Watching:
 
     def end(self, sink: "_Sink") -> None:
         self._sinks.get(sink.connection, {}).pop(sink.id, None)
-        self._blocked.discard(sink)
+        self._blocked.pop(sink, None)
 
 
 class _Sink:

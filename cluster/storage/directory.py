@@ -11,11 +11,10 @@
 Each JSON file carries a checksum: a flipped bit must not make another identity.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Mapping
-from secrets import token_hex
+from collections.abc import Callable, Mapping
+from random import Random, SystemRandom
 from zlib import crc32
 
 from quorate.cluster.storage.errors import DamagedDirectory, DirectoryInUse, NewerFormat, StorageError, WrongDirectory
@@ -32,23 +31,28 @@ Fields = Mapping[str, str | int | bool]
 class DataDirectory:
     """An open data directory, ours until closed. Made by `DataDirectory.open`."""
 
-    def __init__(self, path: str, files: Files, lock: int) -> None:
+    def __init__(self, path: str, files: Files, rng: Random, release: Callable[[], None]) -> None:
         self.path = path
         self.files = files
+        self._rng = rng
         self.storage = ""
         """The storage id: this disk's name in the configuration and in hellos."""
         self.incarnation = 0
         self.bootstrap: Configuration | None = None
-        self._lock = lock
+        self._release: Callable[[], None] | None = release
         self._has_journal = False
 
     @staticmethod
-    def open(path: str | os.PathLike[str], *, cluster: str, node: str, engine: str, files: Files | None = None) -> "DataDirectory":
-        """Make or open the directory and begin a new incarnation. A StorageError says why it cannot be used."""
+    def open(
+        path: str | os.PathLike[str], *, cluster: str, node: str, engine: str, files: Files | None = None, rng: Random | None = None
+    ) -> "DataDirectory":
+        """Make or open the directory and begin a new incarnation. A StorageError says why it cannot be used.
+
+        `rng` draws the storage id, which no other disk may have: the system's randomness, but in a simulation."""
         files = files or RealFiles()
         where = os.path.abspath(path)
         make_directory(files, where)
-        directory = DataDirectory(where, files, _lock(where))
+        directory = DataDirectory(where, files, rng or SystemRandom(), _claim(files, where))
         try:
             directory._identify(cluster, node, engine)
             directory._begin()
@@ -65,9 +69,9 @@ class DataDirectory:
 
     def close(self) -> None:
         """Let another process have it."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._release is not None:
+            self._release()
+            self._release = None
 
     def next_incarnation(self) -> int:
         """Begin a new incarnation in this process, durably: the old one's counters may be used up."""
@@ -89,7 +93,9 @@ class DataDirectory:
         expected = None
         if clean is not None:
             expected = LogPosition(*(_integer(clean, name, self._path("clean.json")) for name in LogPosition._fields))
-        journal = Journal.open(self._path("wal"), loop, fresh=not self._has_journal, clean=expected, files=self.files, options=options)
+        journal = Journal.open(
+            self._path("wal"), loop, fresh=not self._has_journal, clean=expected, files=self.files, options=options, rng=self._rng
+        )
         if not self._has_journal:
             self._has_journal = True
             self._write_state(self.incarnation)
@@ -115,7 +121,7 @@ class DataDirectory:
         if identity is None:
             if self.files.exists(self._path("wal")) or self.files.exists(self._path("state.json")):
                 raise DamagedDirectory(path, "missing, though there is a log beside it")
-            self.storage = token_hex(16)
+            self.storage = self._rng.randbytes(16).hex()
             fields: Fields = {"format": FORMAT, "cluster": cluster, "engine": engine, "node": node, "storage": self.storage}
             self._write("identity.json", fields)
             return
@@ -176,20 +182,15 @@ class DataDirectory:
         return fields
 
 
-def _lock(path: str) -> int:
+def _claim(files: Files, path: str) -> Callable[[], None]:
     """Take the directory; DirectoryInUse if another process has it."""
-    fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
+        return files.claim(os.path.join(path, "lock"))
+    except BlockingIOError as taken:
+        holder = taken.strerror
         raise DirectoryInUse(
             f"{path} is in use by process {holder}: stop that node first, or name another data directory", path=path, pid=holder
         ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
 
 
 def _checksum(fields: Fields) -> int:

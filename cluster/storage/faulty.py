@@ -332,6 +332,9 @@ class FaultyFiles:
                 self._below.sync_directory(directory)
             self.sweep()
 
+    def claim(self, path: str) -> Callable[[], None]:
+        return self._below.claim(path)
+
     def sweep(self) -> None:
         """Forget the files of which the ones below say it all."""
         with self.lock:

@@ -4,8 +4,9 @@ The rule: data is durable after `sync` (or `write_synced`), a name after `sync_d
 Paths are absolute. Errors are the system's OSError.
 """
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from errno import EINVAL, ENOSYS, EOPNOTSUPP
 from typing import Protocol
 
@@ -66,6 +67,10 @@ class Files(Protocol):
 
     def sync_directory(self, directory: str) -> None:
         """Names made, changed and removed before are durable."""
+
+    def claim(self, path: str) -> Callable[[], None]:
+        """Have a file, made if absent, for this process alone, until the function given is called or the process ends.
+        BlockingIOError, whose strerror names the process that has it."""
 
 
 def make_directory(files: Files, path: str) -> None:
@@ -198,3 +203,15 @@ class RealFiles:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def claim(self, path: str) -> Callable[[], None]:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise BlockingIOError(taken.errno, holder, path) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return lambda: os.close(fd)

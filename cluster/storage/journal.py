@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from random import Random, SystemRandom
 from threading import Thread
 from typing import Protocol
 
@@ -38,11 +39,13 @@ class Loop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JournalOptions:
-    """`threads` False: nothing runs by itself, the caller steps (tests)."""
+    """`threads` False: nothing runs by itself, the caller steps (tests, simulation)."""
 
     segment_bytes: int = SEGMENT_BYTES
     segments_max: int = SEGMENTS_MAX
     threads: bool = True
+    on_put: Callable[["Journal"], None] | None = None
+    """Without threads: called when a write was queued, so that whoever steps need not look all the time."""
 
 
 class GroupLog:
@@ -124,6 +127,7 @@ class Journal:
         self.counters = Counters()
         self.failed: LogFailed | None = None
         self.on_failed: Callable[[LogFailed], None] = lambda problem: None
+        self._on_put = options.on_put
         self._segments = segments
         self._folds = folds
         self._groups: dict[str, GroupLog] = {}
@@ -154,6 +158,7 @@ class Journal:
         clean: LogPosition | None = None,
         files: Files | None = None,
         options: JournalOptions | None = None,
+        rng: Random | None = None,
     ) -> "Journal":
         """Recover the log of `directory`. `fresh`: there may be none yet. DamagedLog, NewerFormat or OSError if that fails."""
         options = options or JournalOptions()
@@ -169,7 +174,7 @@ class Journal:
             if numbers[0] > reader.oldest:
                 raise DamagedLog(segments.path(reader.oldest), 0, f"this segment is missing; the oldest that is there is {numbers[0]}")
         else:
-            recovery = create_log(segments)
+            recovery = create_log(segments, (rng or SystemRandom()).getrandbits(64))
         return Journal(segments, recovery, holdings, folds, options, loop)
 
     def group(self, name: str) -> GroupLog:
@@ -186,6 +191,8 @@ class Journal:
             return
         self.counters.queued_bytes += len(write.head) + len(write.blob)
         self._commit.queue.put(write)
+        if self._on_put is not None:
+            self._on_put(self)
 
     @property
     def segment_count(self) -> int:

@@ -6,7 +6,6 @@ segment, a gap in the sequence, an end that differs from what a clean shutdown n
 cannot be told from a torn write, except after a clean shutdown.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,9 +47,8 @@ Replay = Callable[[int, memoryview], None]
 """Called for each batch in order with its segment's number and its body."""
 
 
-def create_log(segments: Segments) -> Recovery:
-    """Begin a new log in an empty directory."""
-    salt = int.from_bytes(os.urandom(8), "little")
+def create_log(segments: Segments, salt: int) -> Recovery:
+    """Begin a new log in an empty directory. No other log has this salt of 64 bits."""
     segments.activate(SegmentHeader(salt, 1, 1, 0), 0).close()
     return Recovery(LogPosition(salt, 1, HEADER_BYTES, 0, 0), 1, 0, None)
 

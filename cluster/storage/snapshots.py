@@ -8,7 +8,7 @@ Which older ones may go decides the log: it still begins after the snapshot of i
 import os
 import re
 from collections.abc import Callable, Iterator
-from random import SystemRandom
+from random import Random, SystemRandom
 from struct import Struct
 from threading import Event, Thread
 from zlib import crc32
@@ -51,11 +51,13 @@ class SnapshotStore:
         files: Files | None = None,
         marked: Callable[[], Snapshot | None] | None = None,
         beside: Callable[[Callable[[], None]], None] = start_thread,
+        rng: Random | None = None,
     ) -> None:
         self.directory = os.fspath(directory)
         self.files: Files = files or RealFiles()
         self.beside = beside
         self._marked = marked
+        self._rng = rng or SystemRandom()
         self._sending: tuple[str, File] | None = None
         make_directory(self.files, self.directory)
         self._clean()
@@ -77,7 +79,7 @@ class SnapshotStore:
 
     def create(self, index: int, term: int, configuration: Configuration) -> "Writing":
         """Begin to write our own snapshot of the state at `index`."""
-        identity = f"{index:x}-{term:x}-{SystemRandom().getrandbits(32):08x}"
+        identity = f"{index:x}-{term:x}-{self._rng.getrandbits(32):08x}"
         return Writing(self, Snapshot(identity, index, term, configuration))
 
     def receive(self, snapshot: Snapshot) -> "Receiving":
