@@ -15,7 +15,8 @@ from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.nemesis import Nemesis, Strike
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.policy import Pair, one_way
+from quorate.protocols.simulation.policy import Jitter
+from quorate.protocols.simulation.shapes import Pair, one_way
 from quorate.protocols.simulation.swarm import Settings, swarm
 from quorate.protocols.simulation.workload import Operation, Workload
 from quorate.protocols.simulation.world import World
@@ -225,7 +226,9 @@ class Campaign:
     def _heal(self, names: list[NodeId]) -> None:
         world = self.world
         pairs: list[Pair] = [(one, other) for one in names for other in names if one != other]
-        world.network.set(pairs, replace(self.settings.rule, drop_ppm=0, duplicate_ppm=0, reorder_ppm=0))
+        # Delays stay, but bounded: of heavy tails no election timeout is safe.
+        sound = replace(self.settings.rule, drop_ppm=0, duplicate_ppm=0, reorder_ppm=0, corrupt_ppm=0, bytes_per_s=0, jitter=Jitter.UNIFORM)
+        world.network.set(pairs, sound)
         world.slow_disks, world.healthy = False, True
         for name in names:
             node = world.nodes[name]

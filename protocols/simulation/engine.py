@@ -47,3 +47,5 @@ class Engine:
     view: View
     election_ticks: int
     """The longest that a follower waits for a leader, the unit of the liveness bounds."""
+    messages: tuple[str, ...] = ()
+    """The names of its message types, for faults that choose among them."""

@@ -1,41 +1,64 @@
 """The simulated network: one policy rule per directed link, bounded queues, messages handed over as they are.
 
-The rule it keeps: best effort, one way, never blocks; a full queue drops the newest and counts it (the port `Transport`).
+The rule it keeps: best effort, one way, never blocks; a full queue drops the newest and counts it (the port `Transport`). Each
+directed link is one connection: a damaged frame ends it, and what is under way on it is lost.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 from quorate.protocols.core import Message, NodeId
-from quorate.protocols.simulation.policy import Pair, Rule, decide, link_key
+from quorate.protocols.simulation.lane import Lane
+from quorate.protocols.simulation.policy import Rule, decide, link_key
 from quorate.protocols.simulation.schedule import Schedule
+from quorate.protocols.simulation.shapes import Pair
 
 # Frames under way on one link before the newest is dropped. A healthy link holds a few; only a very slow one fills up.
 LINK_QUEUE_MAX = 4_096
 
+# Tag, term, round and the like, with the frame around them.
+HEADER_BYTES = 64
+
+CUT = Rule(cut=True)
+CUT_STREAM = Rule(cut=True, stream=True)
+
 Deliver = Callable[[NodeId, NodeId, Message], None]
 """(source, destination, message)"""
 
+Broke = Callable[[NodeId, NodeId], None]
+"""(source, destination) of a connection that a damaged frame has ended."""
 
-class Link:
+
+class Link(Lane):
     """One direction between two nodes."""
 
-    __slots__ = ("due_ns", "frames", "key", "queued", "rule")
+    __slots__ = ("connection", "held", "queued")
 
     def __init__(self, key: int, rule: Rule) -> None:
-        self.key = key
-        self.rule = rule
-        self.frames = 0
+        super().__init__(key, rule)
         self.queued = 0
-        self.due_ns = 0
+        self.connection = 0
+        """Counts connections: what was sent on an earlier one is lost."""
+        self.held: list[Message] = []
+        """What a stream keeps while it is cut."""
 
 
 class Network:
     """All links. Each is made when the first frame passes or the first rule is set."""
 
-    def __init__(self, seed: int, schedule: Schedule, deliver: Deliver, rule: Rule, queue_max: int = LINK_QUEUE_MAX) -> None:
+    def __init__(
+        self,
+        seed: int,
+        schedule: Schedule,
+        deliver: Deliver,
+        rule: Rule,
+        queue_max: int = LINK_QUEUE_MAX,
+        broke: Broke = lambda source, destination: None,
+    ) -> None:
         self._seed = seed
         self._schedule = schedule
         self._deliver = deliver
+        self._broke = broke
         self._rule = rule
         self._links: dict[Pair, Link] = {}
         self.queue_max = queue_max
@@ -61,43 +84,92 @@ class Network:
         if link.queued >= self.queue_max:
             self.overflowed += 1
             return False
-        frame = link.frames
-        link.frames = frame + 1
         self.sent += 1
         rule = link.rule
-        delays = decide(link.key, frame, rule)
+        if rule.plain:
+            frame = link.frames
+            link.frames = frame + 1
+            delays = decide(link.key, frame, rule)
+        else:
+            fate = link.put(self._schedule.now, type(message).__name__, getattr(message, "term", 0), frame_bytes(message))
+            if fate.held:
+                link.queued += 1
+                link.held.append(message)
+                return True
+            delays = fate.delays_ns
+            if fate.corrupt and delays:
+                link.queued += 1
+                self._schedule.after(delays[0], self._arrive_damaged, link, source, destination, link.connection)
+                return True
         if not delays:
             self.lost += 1
             return True
-        schedule = self._schedule
         for delay in delays:
-            if rule.ordered:
-                link.due_ns = due = max(link.due_ns + 1, schedule.now + delay)
-                delay = due - schedule.now
             link.queued += 1
-            schedule.after(delay, self._arrive, link, source, destination, message)
+            self._schedule.after(delay, self._arrive, link, link.connection, source, destination, message)
         return True
 
-    def _arrive(self, link: Link, source: NodeId, destination: NodeId, message: Message) -> None:
+    def _arrive(self, link: Link, connection: int, source: NodeId, destination: NodeId, message: Message) -> None:
         link.queued -= 1
-        self._deliver(source, destination, message)
+        if connection == link.connection:
+            self._deliver(source, destination, message)
+        else:
+            self.lost += 1
+
+    def _arrive_damaged(self, link: Link, source: NodeId, destination: NodeId, connection: int) -> None:
+        """The receiver's checksum shows it (or its framing breaks): it closes the connection."""
+        link.queued -= 1
+        self.lost += 1
+        if connection == link.connection:
+            self._close(link)
+            self._broke(source, destination)
+
+    def _close(self, link: Link) -> None:
+        link.connection += 1
+        self.lost += len(link.held)
+        link.queued -= len(link.held)
+        link.held = []
+
+    def close(self, name: NodeId) -> None:
+        """All connections of this node end: what is under way to it or from it never arrives."""
+        for pair, link in self._links.items():
+            if name in pair:
+                self._close(link)
 
     def cut(self, pairs: Iterable[Pair]) -> None:
-        """Silence these directed links; frames under way still arrive."""
+        """Silence these directed links; frames under way still arrive. A stream keeps what it is given until it is healed."""
         for source, destination in pairs:
-            self.link(source, destination).rule = Rule(cut=True)
+            link = self.link(source, destination)
+            link.rule = CUT_STREAM if link.rule.stream else CUT
 
     def set(self, pairs: Iterable[Pair], rule: Rule) -> None:
         for source, destination in pairs:
-            self.link(source, destination).rule = rule
+            self._set(source, destination, self.link(source, destination), rule)
 
     def heal(self, pairs: Iterable[Pair] | None = None) -> None:
         """Give these links, or all, the ordinary rule again."""
-        for source, destination in list(self._links) if pairs is None else pairs:
-            self.link(source, destination).rule = self._rule
+        self.set(list(self._links) if pairs is None else pairs, self._rule)
+
+    def _set(self, source: NodeId, destination: NodeId, link: Link, rule: Rule) -> None:
+        link.rule = rule
+        if link.held and not rule.cut:
+            held, link.held = link.held, []
+            for message in held:
+                delay = link.release(self._schedule.now)
+                self._schedule.after(delay, self._arrive, link, link.connection, source, destination, message)
 
     def is_cut(self, source: NodeId, destination: NodeId) -> bool:
         return self.link(source, destination).rule.cut
+
+
+def frame_bytes(message: Message) -> int:
+    """About how long a frame is: only its blobs make it long."""
+    size = HEADER_BYTES
+    for field in fields(message):  # type: ignore[arg-type]  # every message is a dataclass: the decorator makes it one
+        value = getattr(message, field.name)
+        if isinstance(value, bytes):
+            size += len(value)
+    return size
 
 
 class SimulatedTransport:

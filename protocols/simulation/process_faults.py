@@ -2,9 +2,9 @@
 
 from quorate.protocols.simulation.aim import Aim, Fault
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.policy import isolate
 from quorate.protocols.simulation.repairs import Repairs
 from quorate.protocols.simulation.schedule import MILLISECOND
+from quorate.protocols.simulation.shapes import isolate
 from quorate.protocols.simulation.swarm import drift_ppm
 from quorate.protocols.simulation.world import World
 

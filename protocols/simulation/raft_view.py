@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from quorate.protocols.core import Core, Message, NodeId
-from quorate.protocols.raft import Raft, RaftOptions, raft
+from quorate.protocols.core import TAGS, Core, Message, NodeId
+from quorate.protocols.raft import Raft, RaftOptions, messages, raft
 from quorate.protocols.raft.messages import HardState, VoteReply
 from quorate.protocols.raft.roles import Candidate, Leader, PreCandidate
 from quorate.protocols.simulation.engine import Engine
@@ -11,6 +11,8 @@ from quorate.protocols.simulation.swarm import Settings
 
 # Short, so that a run of ten thousand events sees many elections; the proportions are those of the defaults.
 ELECTION_TICKS = 20
+
+MESSAGES = tuple(one.__name__ for _, one in sorted(TAGS.items()) if one.__module__ == messages.__name__ and one is not HardState)
 
 
 class RaftView:
@@ -73,4 +75,4 @@ def options(settings: Settings) -> RaftOptions:
     )
 
 
-RAFT = Engine("raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS)
+RAFT = Engine("raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS, messages=MESSAGES)

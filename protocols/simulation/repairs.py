@@ -5,7 +5,7 @@ The rule it keeps: once `on` is False nothing is repaired by itself any more, so
 
 from quorate.protocols.simulation.aim import Aim
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.policy import Pair
+from quorate.protocols.simulation.shapes import Pair
 from quorate.protocols.simulation.world import World
 
 
@@ -30,8 +30,13 @@ class Repairs:
             self.restart_later(aim, node)
 
     def mend_later(self, aim: Aim, pairs: list[Pair]) -> None:
-        self._world.schedule.after(aim.rng.randrange(4 * self._world.settings.repair_ns) + 1, self._mend, pairs)
+        self._world.schedule.after(aim.rng.randrange(4 * self._world.settings.repair_ns) + 1, self.mend, pairs)
 
-    def _mend(self, pairs: list[Pair]) -> None:
+    def mend(self, pairs: list[Pair]) -> None:
         if self.on:
             self._world.network.heal(pairs)
+
+    def cut(self, pairs: list[Pair]) -> None:
+        """One more step of a fault that takes its time."""
+        if self.on:
+            self._world.network.cut(pairs)

@@ -40,7 +40,7 @@ from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.machine import Image
 from quorate.protocols.simulation.network import Network
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.policy import Pair
+from quorate.protocols.simulation.shapes import Pair
 from quorate.protocols.simulation.swarm import QUIET, Settings
 from quorate.protocols.simulation.trace import describe, describe_entries
 from quorate.protocols.simulation.workload import Operation, Outcome

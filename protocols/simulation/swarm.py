@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from quorate.protocols.simulation.clock import DRIFT_MAX_PPM
-from quorate.protocols.simulation.policy import Rule
+from quorate.protocols.simulation.policy import Jitter, Rule
 from quorate.protocols.simulation.schedule import MICROSECOND, MILLISECOND
 
 # One tick of every core. Engines count timeouts in ticks, so only ratios matter.
@@ -25,8 +25,14 @@ FAULTS = (
     "one_way",
     "bridge",
     "ring",
+    "minority",
+    "flapping",
+    "swizzle",
     "flaky_link",
     "slow_link",
+    "thin_link",
+    "corrupt_link",
+    "drop_first",
     "reset",
     "heal",
     "slow_disk",
@@ -93,7 +99,10 @@ def swarm(seed: int, nodes: int | None = None) -> Settings:
         duplicate_ppm=pick((0, 0, 1_000, 50_000)),
         reorder_ppm=pick((0, 0, 10_000, 100_000)),
         reorder_ns=pick((1, 10, 100, 1_000)) * MILLISECOND,
-        ordered=pick((False, False, True)),
+        stream=pick((False, False, True)),
+        jitter=pick((Jitter.UNIFORM, Jitter.UNIFORM, Jitter.NORMAL, Jitter.EXPONENTIAL, Jitter.PARETO)),
+        corrupt_ppm=pick((0, 0, 0, 1_000)),
+        bytes_per_s=pick((0, 0, 0, 1_000_000)),
     )
     settings.turn_ns = pick((0, 0, 100 * MICROSECOND, 5 * MILLISECOND))
     settings.fsync_ns = pick((10, 300, 3_000, 30_000)) * MICROSECOND

@@ -73,7 +73,7 @@ class World:
             self.add(one, self.bootstrap)
 
     def make_network(self) -> Network:
-        return Network(self.seed, self.schedule, self.deliver, self.settings.rule)
+        return Network(self.seed, self.schedule, self.deliver, self.settings.rule, broke=self._broke)
 
     def options_of(self, name: NodeId) -> object:
         """The engine's options for one node."""
@@ -120,6 +120,13 @@ class World:
         """Perhaps tell a node that its connection to a peer broke; a cut link carries no such news."""
         if not self.network.is_cut(peer, name) and self.rng.randrange(PPM) < self.settings.hint_ppm:
             self.schedule.after(self.rng.randrange(HINT_NS_MAX), self._unreachable, name, peer)
+
+    def _broke(self, source: NodeId, destination: NodeId) -> None:
+        """A damaged frame has ended the connection from one node to another: both may hear of it."""
+        self.trace.say(destination, f"closes the connection from {source}: a frame is damaged")
+        self.coverage.reach("connection closed for a damaged frame")
+        self.hint(source, destination)
+        self.hint(destination, source)
 
     def _unreachable(self, name: NodeId, peer: NodeId) -> None:
         self.trace.say(name, f"loses its connection to {peer}")

@@ -44,7 +44,7 @@ class SimulatedLinks:
     def __init__(self) -> None:
         self.schedule = Schedule(Random(1))
         self.queue_max = 8
-        self.network = Network(1, self.schedule, self._deliver, Rule(delay_ns=MILLISECOND, ordered=True), queue_max=self.queue_max)
+        self.network = Network(1, self.schedule, self._deliver, Rule(delay_ns=MILLISECOND, stream=True), queue_max=self.queue_max)
         self._sender = self.network.transport("me")
         self.transport: Transport = self._sender
         self._got: dict[NodeId, list[Message]] = {}
@@ -58,7 +58,7 @@ class SimulatedLinks:
 
     def hold(self, peer: NodeId) -> None:
         """Slow enough that nothing arrives before the release: virtual time moves only when a test lets it."""
-        self.network.set([("me", peer)], Rule(delay_ns=1_000 * MILLISECOND, ordered=True))
+        self.network.set([("me", peer)], Rule(delay_ns=1_000 * MILLISECOND, stream=True))
 
     async def release(self, peer: NodeId) -> None:
         self.network.heal([("me", peer)])
