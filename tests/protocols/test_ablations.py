@@ -53,7 +53,7 @@ TABLE: list[tuple[type, int, set[str]]] = [
     # Reads
     (without.AnswersBeforeApplying, 15, {FRESH_READ, FRESH_LEASE_READ}),
     # Sends, persistence
-    (without.LeadsBeforeItsVoteIsDurable, 18, {ONE_VOTE, TERM_GROWS, *SAFETY}),
+    (without.LeadsBeforeItsVoteIsDurable, 87, {ONE_VOTE, TERM_GROWS, *SAFETY}),
     (without.TermNotPersisted, 1, {ONE_VOTE, TERM_GROWS, *SAFETY}),
     (without.AcksBeforeSync, 0, SAFETY),
     (without.CountsItselfBeforeSync, 1, SAFETY),
@@ -72,7 +72,7 @@ TABLE: list[tuple[type, int, set[str]]] = [
     # Membership
     (without.GovernedByTheCommitted, 1, {ONE_CHANGE, *SAFETY}),
     (without.TwoChangesAtOnce, 8, {ONE_CHANGE}),
-    (without.ChangesBeforeOwnTerm, 6, {ONE_CHANGE}),
+    (without.ChangesBeforeOwnTerm, 62, {ONE_CHANGE}),
     # Liveness, by bounds in ticks
     (without.NoCheckQuorum, 56, {PROGRESS, STABILITY}),
     (without.NoPreVoteNorStickiness, 2, {PROGRESS, STABILITY}),
