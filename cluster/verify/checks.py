@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.linearizability import check_linearizable
+from quorate.cluster.verify.list_append import check_list_append
 from quorate.cluster.verify.models import MODELS
 from quorate.cluster.verify.models.model import Model
 from quorate.cluster.verify.verdict import Budget, Verdict
@@ -28,7 +29,13 @@ def _linearizable(model: Model) -> Check:
     return Check(model.name, f"linearizability of {model.summary}", lambda history, budget: check_linearizable(history, model, budget))
 
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*(_linearizable(model) for model in MODELS.values()),)}
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (
+        *(_linearizable(model) for model in MODELS.values()),
+        Check("list-append", "strict serializability of transactions that append to lists and read them", check_list_append),
+    )
+}
 
 
 def check(history: History, model: str, budget: Budget | None = None) -> Verdict:

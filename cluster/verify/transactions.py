@@ -10,8 +10,8 @@ A transaction is called T<n>: the n-th operation of its history, from 1. Kingsbu
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from quorate.cluster.verify.events import BadHistory
 from quorate.cluster.verify.history import History, Operation, Outcome
-from quorate.cluster.verify.refusal import BadHistory, place
 
 Key: TypeAlias = str | bytes | int | None
 List: TypeAlias = tuple[object, ...]
@@ -120,3 +120,8 @@ class Transactions:
 
     def _bad(self, operation: Operation, problem: str) -> BadHistory:
         return BadHistory(self._source, operation.line, f"process {operation.process}: {problem}")
+
+
+def place(operation: Operation) -> str:
+    """Where an operation stands, for a sentence."""
+    return f"line {operation.line}" if operation.line else f"event {operation.called} of process {operation.process}"

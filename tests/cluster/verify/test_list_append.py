@@ -2,15 +2,17 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from quorate.cluster.verify import checks, files
 from quorate.cluster.verify.cycles import CYCLES_MAX
+from quorate.cluster.verify.events import BadHistory
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.isolation import LEVELS
 from quorate.cluster.verify.list_append import FINDINGS_MAX, check_list_append
-from quorate.cluster.verify.refusal import BadHistory
 from quorate.cluster.verify.verdict import Answer, Budget, Verdict
 from tests.cluster.verify.transactional import (
     FAILED,
@@ -319,3 +321,17 @@ def test_ok_is_what_the_generators_mostly_make() -> None:
     outcomes = Counter(operation.outcome for seed in range(50) for operation in serial_history(Random(seed), 20, 3, 4).operations)
 
     assert outcomes[OK] > outcomes[UNKNOWN] > 20 and outcomes[FAILED] > 20
+
+
+def test_a_file_of_jepsens_operations_is_judged_by_the_models_name(tmp_path: Path) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(
+        "{:process 0, :type :invoke, :f :txn, :value [[:append 3 1] [:r 4 nil]]}\n"
+        "{:process 1, :type :invoke, :f :txn, :value [[:append 4 1] [:r 3 nil]]}\n"
+        "{:process 1, :type :ok, :f :txn, :value [[:append 4 1] [:r 3 [1]]]}\n"
+        "{:process 0, :type :ok, :f :txn, :value [[:append 3 1] [:r 4 [1]]]}\n"
+    )
+    (finding,) = checks.check(files.read(path), "list-append").findings
+
+    assert "G1c" == finding.name
+    assert "T2 read 3 as [1], which T1's append of 1 had made." in [edge.reason for edge in finding.cycle]
