@@ -6,6 +6,7 @@ Adding one is adding a line to CHECKS.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quorate.cluster.verify.bank import check_bank
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.linearizability import check_linearizable
 from quorate.cluster.verify.list_append import check_list_append
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
         *(_linearizable(model) for model in MODELS.values()),
+        Check("bank", "a bank: the total never changes, and one order explains all transfers and reads", check_bank),
         Check("list-append", "strict serializability of transactions that append to lists and read them", check_list_append),
     )
 }

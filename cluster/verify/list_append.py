@@ -8,11 +8,9 @@ was found. A cycle is a proof that the level fails, whatever was not seen.
 The form of histories stands in `transactions`, the anomalies in `versions` and `cycles`, the levels in `isolation`.
 """
 
-from collections import Counter
-from dataclasses import replace
-
 from quorate.cluster.verify.cycles import Cycle, CycleSearch
 from quorate.cluster.verify.dependencies import Dependencies
+from quorate.cluster.verify.findings import first_of_each
 from quorate.cluster.verify.history import History, Outcome
 from quorate.cluster.verify.isolation import LEVELS, PLACES, contradicts, strongest
 from quorate.cluster.verify.meter import Meter, OutOfBudget
@@ -21,9 +19,6 @@ from quorate.cluster.verify.verdict import Answer, Budget, Finding, Verdict
 from quorate.cluster.verify.versions import Evidence
 
 MODEL = "list-append"
-FINDINGS_MAX = 10
-"""Findings shown for each name; the last of them says how many there are beyond."""
-
 _SENTENCES = {
     "G0": "their appends are interleaved: each wrote before the next, and the last before the first",
     "G1c": "each saw, or wrote after, the one before it, and the first the last: information flowed in a circle",
@@ -58,7 +53,7 @@ def _search(history: History, meter: Meter, findings: list[Finding], facts: dict
     facts["keys"] = len(transactions.writers.keys() | transactions.reads.keys())
     meter.check("reading the transactions", len(history.operations))
     evidence = Evidence(transactions)
-    findings += _shortened(evidence.findings)
+    findings += first_of_each(evidence.findings)
     meter.check("ordering the versions of each key")
     dependencies = Dependencies(evidence)
     facts["dependencies"] = dependencies.graph.edge_count
@@ -80,22 +75,6 @@ def _cycle_finding(dependencies: Dependencies, cycle: Cycle, omitted: dict[str, 
     why = f"{path}: {_PROVISOS[cycle.order]}{_SENTENCES[base]}."
     # All knots of a name that are not shown are told with the first cycle of that name.
     return Finding(cycle.name, why, operations=operations, cycle=edges, omitted=omitted.pop(cycle.name, 0))
-
-
-def _shortened(findings: list[Finding]) -> list[Finding]:
-    """The first few of each name."""
-    counts = Counter(finding.name for finding in findings)
-    shown: Counter[str] = Counter()
-    kept = []
-    for finding in findings:
-        shown[finding.name] += 1
-        if shown[finding.name] <= FINDINGS_MAX:
-            kept.append(finding)
-    for name, count in counts.items():
-        if count > FINDINGS_MAX:
-            last = max(index for index, finding in enumerate(kept) if finding.name == name)
-            kept[last] = replace(kept[last], omitted=kept[last].omitted + count - FINDINGS_MAX)
-    return kept
 
 
 def _verdict(level: str, findings: list[Finding], facts: dict[str, int | float | str], exhausted: str) -> Verdict:

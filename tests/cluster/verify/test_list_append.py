@@ -10,9 +10,10 @@ import pytest
 from quorate.cluster.verify import checks, files
 from quorate.cluster.verify.cycles import CYCLES_MAX
 from quorate.cluster.verify.events import BadHistory
+from quorate.cluster.verify.findings import FINDINGS_MAX
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.isolation import LEVELS
-from quorate.cluster.verify.list_append import FINDINGS_MAX, check_list_append
+from quorate.cluster.verify.list_append import check_list_append
 from quorate.cluster.verify.verdict import Answer, Budget, Verdict
 from tests.cluster.verify.transactional import (
     FAILED,
