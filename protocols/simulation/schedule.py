@@ -43,7 +43,8 @@ class Schedule:
         act(*args)
         return True
 
-    def settle(self) -> None:
-        """Let everything that is due now happen, and what follows from it now. For fixed schedules."""
-        while self._heap and self._heap[0][0] <= self.now:
+    def run_until(self, now_ns: int) -> None:
+        """Let everything happen that is due by then, and what follows from it by then. For fixed schedules."""
+        while self._heap and self._heap[0][0] <= now_ns:
             self.step()
+        self.now = now_ns
