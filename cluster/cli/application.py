@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from quorate.cluster.cli import bench, keys, leases, logs, members, nodes, overview, running, steering, transactions, watching
+from quorate.cluster.cli import bench, keys, leases, logs, members, nodes, overview, running, simulation, steering, transactions, watching
 from quorate.cluster.cli.exits import Answer, Exit, exit_code, explain
 from quorate.cluster.cli.output import complain
 from quorate.cluster.cli.surroundings import Hinted, Surroundings
@@ -56,7 +56,7 @@ def quorate(
     context.obj.endpoints, context.obj.data = endpoints, data
 
 
-for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench):
+for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench, simulation):
     part.add_to(app)
 
 

@@ -7,7 +7,7 @@ it found, and a shrinker may remember what it has tried.
 import re
 from dataclasses import dataclass
 
-from quorate.protocols.simulation.campaign import EVENTS, Campaign
+from quorate.protocols.simulation.campaign import EVENTS, Campaign, Result
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.node import Node
@@ -28,16 +28,6 @@ class Case:
     only: frozenset[int] | None = None
     """The numbers of the only strikes that happen."""
 
-    def campaign(
-        self, engine: Engine, *, node_class: type[Node] = Node, disk_class: type[SimulatedDisk] = SimulatedDisk, trace: bool = False
-    ) -> Campaign:
-        settings = swarm(self.seed, self.nodes)
-        if self.clients is not None:
-            settings.clients = self.clients
-        # A strike is an event: there are never more of them than steps.
-        omitted = frozenset() if self.only is None else frozenset(range(self.steps)) - self.only
-        return Campaign(engine, self.seed, settings=settings, node_class=node_class, disk_class=disk_class, omitted=omitted, trace=trace)
-
     def options(self) -> str:
         """As the options of `quorate sim`."""
         words = [f"--seed {self.seed}"]
@@ -50,6 +40,32 @@ class Case:
         if self.only is not None:
             words.append(f"--only {write_numbers(self.only)}")
         return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What runs in the worlds of cases: an engine, and the driver and disk under it."""
+
+    engine: Engine
+    node_class: type[Node] = Node
+    disk_class: type[SimulatedDisk] = SimulatedDisk
+
+    def run(self, case: Case, *, trace: bool = False) -> Result:
+        settings = swarm(case.seed, case.nodes)
+        if case.clients is not None:
+            settings.clients = case.clients
+        # A strike is an event: there are never more of them than steps.
+        omitted = frozenset() if case.only is None else frozenset(range(case.steps)) - case.only
+        campaign = Campaign(
+            self.engine,
+            case.seed,
+            settings=settings,
+            node_class=self.node_class,
+            disk_class=self.disk_class,
+            omitted=omitted,
+            trace=trace,
+        )
+        return campaign.run(case.steps)
 
 
 def write_numbers(numbers: frozenset[int]) -> str:

@@ -12,11 +12,16 @@ class UnknownEngine(ValueError):
     """There is no engine of that name; the message lists those that there are."""
 
 
-def load(name: str) -> Engine:
-    """The engine of that name."""
+def check(name: str) -> str:
+    """The name, if there is such an engine."""
     if name not in ENGINES:
         raise UnknownEngine(f"there is no engine {name!r}; there are {', '.join(sorted(ENGINES))}")
-    module, attribute = ENGINES[name]
+    return name
+
+
+def load(name: str) -> Engine:
+    """The engine of that name."""
+    module, attribute = ENGINES[check(name)]
     engine = getattr(import_module(module), attribute)
     assert isinstance(engine, Engine), engine
     return engine
