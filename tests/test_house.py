@@ -21,8 +21,6 @@ IMPURE = frozenset(
     | {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "uuid"}
 )
 """Standard modules that reach a loop, a socket, a disk, a clock, a thread or another process."""
-COMMAND_LINE = frozenset({"protocols/simulation/__main__.py"})
-"""What a person starts may read its arguments; it drives the pure parts and is imported by none of them."""
 
 
 def tracked() -> list[Path]:
@@ -57,7 +55,7 @@ def test_floor_0_imports_only_itself_and_pure_standard_modules() -> None:
     wrong = [
         f"{path}: {module}"
         for path, text in python_sources()
-        if path.parts[0] == "protocols" and str(path) not in COMMAND_LINE
+        if path.parts[0] == "protocols"
         for module, _ in imports(text)
         if not module.startswith("quorate.protocols")
         and ((top := module.partition(".")[0]) not in sys.stdlib_module_names or top in IMPURE)

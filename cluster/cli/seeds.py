@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from types import TracebackType
 
 from quorate.cluster.wire.errors import QuorateError
@@ -97,21 +98,30 @@ class Crew:
         return list(self._workers.values())
 
     def __enter__(self) -> "Crew":
-        context = get_context("spawn")
-        # Ctrl-C reaches every process of the terminal; workers that inherit this leave it to us.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches every process of the terminal. The workers inherit that it is blocked, and leave it to us; we see it afterwards.
+        ensure_running()  # multiprocessing's own helper process; its start would unblock the signal again
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            for number in range(self._count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=serve, args=(theirs, self._job), name=f"seeds {number}", daemon=True)
-                process.start()
-                theirs.close()
-                self._workers[ours] = process
-        finally:
-            signal.signal(signal.SIGINT, before)
+            self._start()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        context = get_context("spawn")
+        for number in range(self._count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs, self._job), name=f"seeds {number}", daemon=True)
+            process.start()
+            theirs.close()
+            self._workers[ours] = process
+
+    def _stop(self) -> None:
         for channel, process in self._workers.items():
             channel.close()
             process.terminate()

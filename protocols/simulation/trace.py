@@ -9,6 +9,7 @@ from zlib import crc32
 
 from quorate.protocols.core import Effects, Entry, Kind, Message, NodeId
 from quorate.protocols.log import unpack
+from quorate.protocols.simulation.policy import Rule
 from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
 from quorate.protocols.simulation.swarm import FAULTS, Settings
 
@@ -53,28 +54,38 @@ def describe_blob(blob: bytes) -> str:
 
 def describe_settings(settings: Settings) -> str:
     """The world that a seed stands for, in a few lines."""
-
-    def ms(ns: int) -> str:
-        return f"{ns / MILLISECOND:g} ms"
-
-    def percent(ppm: int) -> str:
-        return f"{ppm / 10_000:g} %"
-
-    def plural(number: int, noun: str) -> str:
-        return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-    rule = settings.rule
     faults = [f"{name} {weight}" for name, weight in zip(FAULTS, settings.weights) if weight]
     snapshots = f"a snapshot every {settings.compact_every} entries" if settings.compact_every else "no snapshots"
     return "\n".join(
         (
             f"{plural(settings.nodes, 'node')}, {plural(settings.clients, 'client')}, {percent(settings.read_ppm)} reads; {snapshots}",
-            f"links: {ms(rule.delay_ns)} and up to {ms(rule.jitter_ns)} more; {percent(rule.drop_ppm)} lost, {percent(rule.duplicate_ppm)} "
-            f"duplicated, {percent(rule.reorder_ppm)} held back by up to {ms(rule.reorder_ns)}{'; in order' if rule.ordered else ''}",
+            f"links: {describe_rule(settings.rule)}",
             f"disks: a sync takes up to {ms(settings.fsync_ns)}; {percent(settings.slow_fsync_ppm)} up to {ms(settings.slow_fsync_ns)}",
             f"faults: every {ms(settings.fault_ns)}, a repair after {ms(settings.repair_ns)}; odds: {', '.join(faults) or 'none'}",
         )
     )
+
+
+def describe_rule(rule: Rule) -> str:
+    """What every link does to its frames from the beginning on."""
+    parts = [f"{ms(rule.delay_ns)} and {rule.jitter.value} {ms(rule.jitter_ns)} more"]
+    rates = ((rule.drop_ppm, "lost"), (rule.duplicate_ppm, "duplicated"), (rule.corrupt_ppm, "damaged"))
+    parts += [f"{percent(rate)} {what}" for rate, what in rates if rate]
+    if rule.reorder_ppm:
+        parts.append(f"{percent(rule.reorder_ppm)} held back by up to {ms(rule.reorder_ns)}")
+    return ", ".join(parts) + ("; as a stream" if rule.stream else "; as single messages")
+
+
+def ms(ns: int) -> str:
+    return f"{ns / MILLISECOND:g} ms"
+
+
+def percent(ppm: int) -> str:
+    return f"{ppm / 10_000:g} %"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Trace:

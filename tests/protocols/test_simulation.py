@@ -9,7 +9,6 @@ import pytest
 
 from quorate.protocols.core import Configuration, Effects, Entry, Kind, Snapshot
 from quorate.protocols.simulation import Campaign, Result, Settings, Violation, World, swarm
-from quorate.protocols.simulation.__main__ import main
 from quorate.protocols.simulation.campaign import CONVERGENCE, PROGRESS
 from quorate.protocols.simulation.clock import DRIFT_MAX_PPM, NodeClock
 from quorate.protocols.simulation.disk import SimulatedDisk
@@ -213,19 +212,6 @@ def test_two_entries_of_one_index_and_term_are_found() -> None:
 
 def test_a_snapshot_past_the_commit_point_is_found() -> None:
     assert SNAPSHOT_STATE == watched(Effects(9_999, snapshot=Snapshot("s", 10_000, 1, Configuration())))
-
-
-# --- the command ---
-
-
-def test_the_command_says_how_to_replay_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["simulation", "--seeds", "2", "--first-seed", "7", "--steps", "200"])
-    code = main()
-    told = capsys.readouterr().out
-
-    assert 0 == code
-    assert "2 seeds, 0 failed" in told
-    assert "a second" in told
 
 
 def test_bounds_are_stated_in_virtual_time() -> None:
