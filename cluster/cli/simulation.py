@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from quorate.cluster.cli import output
 from quorate.cluster.cli.exits import UsageError
 from quorate.cluster.cli.options import JsonOption
 
@@ -103,6 +104,8 @@ def sim(
     if fresh and first_seed is not None:
         raise UsageError("--fresh chooses the first seed; leave out --first-seed")
     first = simulating.fresh_seed() if fresh else first_seed or 0
+    if fresh:
+        output.complain(f"seeds from {first}")  # at once: whoever ends this run must be able to repeat it
     simulating.many(job, first, seeds or (None if seconds else SEEDS), workers, seconds, small=shrink, json=json)
 
 
