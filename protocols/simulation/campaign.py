@@ -6,19 +6,23 @@ and where these can only shout at the quorum, or only listen to it, its leader s
 Then everything is healed and the clients fall silent, and no member may stand still for CONVERGENCE_TIMEOUTS until all of them agree.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from quorate.protocols.core import NodeId
+from quorate.protocols.core import NodeId, StateMachine
+from quorate.protocols.sessions import Sessions
+from quorate.protocols.simulation.application import Application, Registers
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.ledger import Violation
+from quorate.protocols.simulation.machine import with_sessions
 from quorate.protocols.simulation.nemesis import Nemesis, Strike
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.policy import Jitter
 from quorate.protocols.simulation.shapes import Pair, one_way
 from quorate.protocols.simulation.swarm import Settings, swarm
-from quorate.protocols.simulation.workload import Operation, Workload
+from quorate.protocols.simulation.workload import Observer, Operation, Workload
 from quorate.protocols.simulation.world import World
 
 # A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
@@ -78,14 +82,19 @@ class Campaign:
         node_class: type[Node] = Node,
         disk_class: type[SimulatedDisk] = SimulatedDisk,
         omitted: frozenset[int] = frozenset(),
+        sessions: Callable[[StateMachine], StateMachine] = Sessions,
+        application: Application | None = None,
+        observer: Observer | None = None,
         trace: bool = False,
     ) -> None:
         self.seed = seed
         self.settings = swarm(seed, nodes) if settings is None else settings
         self._omitted = omitted
-        self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, trace=trace)
+        application = Registers() if application is None else application
+        machine = with_sessions(application.machine, sessions)
+        self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, machine=machine, trace=trace)
         self.nemesis = Nemesis(self.world, omitted)
-        self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self)
+        self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self, application, observer)
 
     # --- the cluster as clients see it ---
 
@@ -117,7 +126,7 @@ class Campaign:
         result.fingerprint = self.world.watch.fingerprint
         result.strikes = self.nemesis.strikes
         result.coverage = self.world.coverage.faults
-        result.sometimes = {**self.world.coverage.sometimes, **self.workload.counts}
+        result.sometimes = {**self.world.coverage.sometimes, **self.workload.counts, **self.world.watch.exactly_once.counts}
         result.counts = {**self.nemesis.counts, **self.workload.counts}
         result.lines = self.world.trace.lines
         return result
@@ -139,6 +148,7 @@ class Campaign:
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
         shunned = self._shun(quorum)
+        self.workload.patient = True
         before = self.workload.done("write")
         limit = self._timeouts(LIVENESS_TIMEOUTS)
         while self.workload.done("write") == before:

@@ -49,3 +49,7 @@ class Engine:
     """The longest that a follower waits for a leader, the unit of the liveness bounds."""
     messages: tuple[str, ...] = ()
     """The names of its message types, for faults that choose among them."""
+    votes: bool = False
+    """Whether a leader is made by votes that `view.granted` shows, a majority of them."""
+    lease: Callable[[Core], bool] | None = None
+    """Whether the core relies on a lease now; None for engines without leases."""

@@ -7,7 +7,7 @@ from quorate.protocols.core import NodeId, Transfer
 from quorate.protocols.simulation.coverage import Coverage
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import Watch
-from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.machine import Image, MakeMachine
 from quorate.protocols.simulation.schedule import Schedule
 from quorate.protocols.simulation.swarm import Settings
 from quorate.protocols.simulation.trace import Trace
@@ -26,6 +26,8 @@ class Host(Protocol):
     trace: Trace
     coverage: Coverage
     rng: Random
+    machine: MakeMachine
+    """What a node replicates, empty."""
 
     def options_of(self, name: NodeId) -> object: ...
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId
-from quorate.protocols.simulation.engine import View
+from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.exactly_once import ExactlyOnce
 from quorate.protocols.simulation.ledger import COMMITTED_PREFIXES, Ledger, Violation
 from quorate.protocols.simulation.machine import Image
 from quorate.protocols.simulation.policy import mix
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 ONE_LEADER = "one node and incarnation leads a term, ever"
 QUORUM_DURABLE = "a quorum's durable logs hold every committed entry"
 LOG_MATCHING = "two logs with one entry in common agree up to it"
+ELECTED = "a leader has the votes of a majority of its voters"
+ONE_LEASE = "nobody leads a later term while a lease is relied on"
 LEADER_APPENDS = "a leader never overwrites its own log"
 LEADER_COMPLETE = "a leader's log holds every entry committed in earlier terms"
 OWN_TERM = "a leader commits only entries of its own term by counting"
@@ -44,13 +47,17 @@ MATCH_CHECK_STEPS = 16
 class Watch:
     """Sees everything that the nodes of one world do, and raises Violation."""
 
-    def __init__(self, view: View, bootstrap: Configuration, nodes: Mapping[NodeId, "Node"]) -> None:
-        self._view = view
+    def __init__(self, engine: Engine, bootstrap: Configuration, nodes: Mapping[NodeId, "Node"]) -> None:
+        self._engine = engine
+        self._view = engine.view
         self._nodes = nodes
         self.ledger = Ledger(bootstrap)
+        self.exactly_once = ExactlyOnce()
         self.acknowledged = 0
         """The highest index that any client has seen the effect of."""
         self._leaders: dict[int, tuple[NodeId, int]] = {}
+        self._newest = 0
+        """The highest term that anybody has led."""
         self._votes: dict[tuple[NodeId, int], NodeId] = {}
         self._identities: dict[tuple[int, int], tuple[int, int, bytes, int]] = {}
         self._matches: dict[NodeId, tuple[int, dict[NodeId, int]]] = {}
@@ -108,7 +115,11 @@ class Watch:
             node.leads = 0
             return
         if node.leads != term:
-            self._begins_to_lead(node, term)
+            self._begins_to_lead(node, core, term)
+        lease = self._engine.lease
+        # Between two turns a core that has stood still does not know the time yet; no read asks it before it does.
+        if term < self._newest and lease is not None and node.on_time and lease(core):
+            raise Violation(ONE_LEASE, f"{node} relies on its lease; {self._leaders[self._newest]} leads term {self._newest}")
         self._steps += 1
         if not self._steps % MATCH_CHECK_STEPS:
             self._compare_matches(node, core, term)
@@ -130,11 +141,13 @@ class Watch:
             term, candidate = grant
             self._voted(node.name, term, to if candidate is None else candidate)
 
-    def applied(self, node: "Node") -> None:
-        """The node's state machine moved forward."""
+    def applied(self, node: "Node", entry: Entry, result: bytes) -> None:
+        """The node's state machine moved forward by one entry."""
         machine = node.machine
         if machine.digest != self.ledger.digests[machine.applied]:
             raise Violation(COMMITTED_PREFIXES, f"{node} has applied another history up to {machine.applied}")
+        if entry.kind == Kind.COMMAND and machine.witness is not None:
+            self.exactly_once.applied(node, entry, result, machine.witness.index == entry.index)
 
     def freezes(self, node: "Node", image: Image) -> None:
         """The node takes a snapshot of its own state."""
@@ -264,12 +277,17 @@ class Watch:
                 raise Violation(LOG_MATCHING, f"{node} writes {entry} after term {term}; elsewhere it is {known}")
             term = entry.term
 
-    def _begins_to_lead(self, node: "Node", term: int) -> None:
+    def _begins_to_lead(self, node: "Node", core: Core, term: int) -> None:
         who = (node.name, node.incarnation)
         if self._leaders.setdefault(term, who) != who:
             raise Violation(ONE_LEADER, f"{node} leads term {term}, which {self._leaders[term]} has led")
         self._voted(node.name, term, node.name)
-        node.leads = term
+        node.leads, self._newest = term, max(self._newest, term)
+        if self._engine.votes:
+            voters = core.configuration.voters
+            granted = sorted(voter for voter in voters if self._votes.get((voter, term)) == node.name)
+            if 2 * len(granted) <= len(voters):
+                raise Violation(ELECTED, f"{node} leads term {term} by the votes of {granted} among the voters {sorted(voters)}")
         end = self.ledger.end
         while end and self.ledger.decided_in[end] >= term:
             end -= 1

@@ -20,18 +20,21 @@ from quorate.protocols.core import (
     Send,
     Snapshot,
     Transport,
-    origin,
 )
 from quorate.protocols.simulation.clock import NodeClock
 from quorate.protocols.simulation.disk import Fold, SimulatedDisk
 from quorate.protocols.simulation.host import Host
-from quorate.protocols.simulation.machine import DigestMachine, Image
+from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.requests import Requests
 from quorate.protocols.simulation.snapshots import Snapshots
 from quorate.protocols.simulation.workload import Operation, Outcome
 
 
 class Node:
     """`core` is None while the node is down; its disk, clock and name outlive that."""
+
+    requests_class = Requests
+    """A test-only subclass puts a broken one here."""
 
     def __init__(
         self, host: Host, member: Member, bootstrap: Configuration, disk: SimulatedDisk, clock: NodeClock, transport: Transport
@@ -45,7 +48,7 @@ class Node:
         self.transport = transport
         self.core: Core | None = None
         self.incarnation = 0
-        self.machine = DigestMachine()
+        self.machine = self.host.machine()
         self.configuration = bootstrap
         """As applied, which is what a snapshot must carry."""
         self.fuse = 0
@@ -69,7 +72,7 @@ class Node:
         recovered = self.disk.load()
         self.incarnation = self._next_incarnation()
         self._begin()
-        self.machine = DigestMachine()
+        self.machine = self.host.machine()
         self.configuration = self.bootstrap
         if recovered.snapshot is not None:
             self.machine.restore(self.disk.images[recovered.snapshot.id])
@@ -92,15 +95,12 @@ class Node:
     def _begin(self) -> None:
         """All that dies with the process."""
         self.snapshots: Snapshots = Snapshots(self)
+        self.requests = self.requests_class(self)
         self._inbox: list[tuple[NodeId, Message]] = []
-        self._requests: list[Operation] = []
         self._after_sync: deque[tuple[int, list[Send]]] = deque()
         self._written_serial = self._synced_serial = -1
         self._held_serial: int | None = None
-        self._open: dict[int, Operation] = {}
         self._backlog: deque[Entry] = deque()
-        self._reads: list[tuple[int, Operation]] = []
-        self._counter = 0
         self._ticks = 0
         self._turn_due = False
         self.fuse = 0
@@ -111,7 +111,7 @@ class Node:
     def stop(self) -> None:
         """The process is gone; what it had not synced is left to the disk."""
         self.core = None
-        lost = [*self._open.values(), *self._requests]
+        lost = self.requests.all()
         self._begin()
         for operation in lost:
             operation.settle(operation, Outcome.UNKNOWN, None)
@@ -138,13 +138,8 @@ class Node:
 
     def request(self, operation: Operation) -> None:
         operation.node = self.name
-        self._requests.append(operation)
+        self.requests.queued.append(operation)
         self._wake()
-
-    def give_up(self, operation: Operation) -> None:
-        self._open.pop(operation.token, None)
-        if operation in self._requests:
-            self._requests.remove(operation)
 
     def received(self, sender: NodeId, image: Image) -> None:
         """A peer's snapshot is durable here."""
@@ -192,7 +187,7 @@ class Node:
         assert self.core is not None, self
         self._drain(self.core)
         self._tick(self.core)
-        self._feed_all(self.core)
+        self.requests.feed(self.core)
         self.flush()
 
     def _drain(self, core: Core) -> None:
@@ -210,30 +205,13 @@ class Node:
         if now != self._ticks:
             elapsed, self._ticks = now - self._ticks, now
             core.tick(elapsed)
+            if self.leads:
+                self.requests.propose_due(core, now)
 
-    def _feed_all(self, core: Core) -> None:
-        if self._requests:
-            requests, self._requests = self._requests, []
-            for operation in requests:
-                self._feed(core, operation)
-
-    def _feed(self, core: Core, operation: Operation) -> None:
-        self._counter += 1
-        operation.token = token = origin(self.number, self.incarnation, self._counter)
-        operation.floor = self.host.watch.acknowledged
-        self._open[token] = operation
-        match operation.kind:
-            case "write":
-                core.propose(operation.data, token)
-            case "read":
-                core.read(token)
-            case "lease":
-                core.read(token, lease=True)
-            case "change":
-                assert operation.change is not None, operation
-                core.reconfigure(operation.change, token)
-            case _:
-                core.transfer(operation.to, token)
+    @property
+    def on_time(self) -> bool:
+        """Whether the core was told of every tick up to now."""
+        return self._ticks == self.clock.ticks(self.host.schedule.now)
 
     def flush(self) -> None:
         """Take what the core wants done, and do it."""
@@ -261,16 +239,12 @@ class Node:
                 return
         if effects.committed:
             self._backlog.extend(effects.committed)
-        for ready in effects.reads:
-            operation = self._open.get(ready.token)
-            if operation is not None:
-                self._reads.append((ready.index, operation))
-        if (self._backlog or self._reads) and not self._apply():
+        if effects.reads:
+            self.requests.confirm(effects)
+        if (self._backlog or self.requests.reads) and not self._apply():
             return
-        for token in effects.done:
-            self._resolve(token, Outcome.DONE, None)
-        for refused in effects.refused:
-            self._resolve(refused.token, Outcome.REFUSED, refused.leader)
+        if effects.done or effects.refused:
+            self.requests.resolve(effects)
         for transfer in effects.transfers:
             self.snapshots.transfer(transfer)
         self.snapshots.compact()
@@ -338,46 +312,23 @@ class Node:
         while backlog and room:
             room -= 1
             entry = backlog.popleft()
-            machine.apply(entry)
-            watch.applied(self)
+            result = machine.apply(entry)
+            watch.applied(self, entry, result)
             if entry.kind == Kind.CONFIGURATION:
                 self.configuration = Configuration.decode(entry.data, entry.index)
-            operation = self._asked(entry) if entry.kind == Kind.COMMAND else None
-            if operation is not None:
-                operation.index = entry.index
-                watch.acknowledges(self, operation, entry.index)
-                operation.settle(operation, Outcome.DONE, None)
+            elif entry.kind == Kind.COMMAND:
+                self.requests.applied(entry, result)
             if self.fuse and self._dies():
                 return False
-        if self._reads:
-            self._answer()
+        if self.requests.reads:
+            self.requests.answer()
         if backlog:
             self.host.schedule.after(self.host.settings.turn_ns + 1, self._go_on, self.incarnation)
         return True
 
-    def _asked(self, entry: Entry) -> Operation | None:
-        """The request that this committed entry answers: origins never change, so they alone tell."""
-        return self._open.pop(entry.origin, None)
-
     def _go_on(self, incarnation: int) -> None:
         if incarnation == self.incarnation and self.core is not None and not self.paused:
             self._apply()
-
-    def _answer(self) -> None:
-        applied = self.machine.applied
-        waiting, self._reads = self._reads, []
-        for index, operation in waiting:
-            if index > applied:
-                self._reads.append((index, operation))
-            elif self._open.pop(operation.token, None) is not None:
-                operation.index = applied
-                self.host.watch.answers(self, operation)
-                operation.settle(operation, Outcome.DONE, None)
-
-    def _resolve(self, token: int, outcome: Outcome, leader: NodeId | None) -> None:
-        operation = self._open.pop(token, None)
-        if operation is not None:
-            operation.settle(operation, outcome, leader)
 
     # --- snapshots and membership ---
 

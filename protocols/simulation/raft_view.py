@@ -75,4 +75,12 @@ def options(settings: Settings) -> RaftOptions:
     )
 
 
-RAFT = Engine("raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS, messages=MESSAGES)
+def has_lease(core: Core) -> bool:
+    assert isinstance(core, Raft)
+    role = core.state.role
+    return isinstance(role, Leader) and core.leading.has_lease(role)
+
+
+RAFT = Engine(
+    "raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS, messages=MESSAGES, votes=True, lease=has_lease
+)

@@ -6,7 +6,6 @@ The rule it keeps: a snapshot is frozen only at an index that is durable here, a
 from typing import TYPE_CHECKING
 
 from quorate.protocols.core import Snapshot, Transfer
-from quorate.protocols.simulation.machine import Image
 
 if TYPE_CHECKING:
     from quorate.protocols.simulation.node import Node
@@ -43,7 +42,7 @@ class Snapshots:
             return False
         term = node.host.watch.ledger.terms[index]
         snapshot = Snapshot(f"{node.name}-{node.incarnation}-{index}", index, term, node.configuration, size=64 * index)
-        image = Image(snapshot, node.machine.digest)
+        image = node.machine.freeze(snapshot)
         node.host.watch.freezes(node, image)
         self._saving = True
         node.disk.save(image, lambda durable: self._frozen(snapshot, durable))

@@ -76,6 +76,18 @@ class Settings:
     read_ppm: int = 400_000
     lease_ppm: int = 500_000
     """The share of the reads that ask for the lease."""
+    retries: int = 3
+    """How often an uncertain write is repeated before its client gives it up."""
+    twice_ppm: int = 0
+    """How often a write is sent to two nodes at once."""
+    hasty_ppm: int = 0
+    """How often a client waits a tenth of `timeout_ns` only, and repeats what is still under way."""
+    late_ppm: int = 0
+    """How often a request is long under way to its node."""
+    nap_ppm: int = 0
+    """How often a client rests longer than its session may last."""
+    look_ppm: int = 0
+    """How often somebody reads elsewhere as soon as a write was acknowledged."""
     fault_ns: int = 0
     """Mean time between faults; 0 for none."""
     weights: tuple[int, ...] = (0,) * len(FAULTS)
@@ -114,10 +126,16 @@ def swarm(seed: int, nodes: int | None = None) -> Settings:
     settings.snapshot_break_ppm = pick((0, 100_000, 500_000))
     settings.hint_ppm = pick((0, 500_000, 1_000_000))
     settings.clients = pick((1, 3, 8))
-    settings.think_ns = pick((1, 5, 30)) * MILLISECOND
+    settings.think_ns = pick((5, 20, 100)) * MILLISECOND
     settings.read_ppm = pick((0, 300_000, 700_000))
     settings.lease_ppm = pick((0, 500_000, 1_000_000))
-    settings.fault_ns = pick((100, 300, 1_000, 3_000)) * MILLISECOND
+    settings.hasty_ppm = pick((0, 100_000, 500_000))
+    settings.retries = pick((0, 3, 20))
+    settings.twice_ppm = pick((0, 0, 200_000))
+    settings.late_ppm = pick((0, 0, 50_000))
+    settings.nap_ppm = pick((0, 1_000, 10_000))
+    settings.look_ppm = pick((0, 200_000, 1_000_000))
+    settings.fault_ns = pick((30, 100, 300, 1_000)) * MILLISECOND
     settings.repair_ns = pick((50, 300, 1_500)) * MILLISECOND
     settings.weights = tuple(0 if rng.random() < 0.4 else rng.randint(1, 8) for _ in FAULTS)
     settings.variant = rng.getrandbits(32)

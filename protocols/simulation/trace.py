@@ -9,6 +9,7 @@ from zlib import crc32
 
 from quorate.protocols.core import Effects, Entry, Kind, Message, NodeId
 from quorate.protocols.log import unpack
+from quorate.protocols.simulation.envelopes import describe as describe_command
 from quorate.protocols.simulation.policy import Rule
 from quorate.protocols.simulation.schedule import MILLISECOND, Schedule
 from quorate.protocols.simulation.swarm import FAULTS, Settings
@@ -18,7 +19,7 @@ def describe_entry(entry: Entry) -> str:
     """index/term and what it is: 7/2 "x=1", 8/2 no-op."""
     match entry.kind:
         case Kind.COMMAND:
-            what = entry.data.decode(errors="backslashreplace") if len(entry.data) <= 24 else f"{len(entry.data)} bytes"
+            what = describe_command(entry.data)
         case Kind.NOOP:
             what = "no-op"
         case _:

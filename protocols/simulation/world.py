@@ -12,7 +12,7 @@ from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import Watch
 from quorate.protocols.simulation.ledger import Violation
-from quorate.protocols.simulation.machine import Image
+from quorate.protocols.simulation.machine import Image, Machine, MakeMachine
 from quorate.protocols.simulation.network import Network
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.policy import PPM
@@ -45,6 +45,7 @@ class World:
         *,
         node_class: type[Node] = Node,
         disk_class: type[SimulatedDisk] = SimulatedDisk,
+        machine: MakeMachine = Machine,
         trace: bool = False,
         timed: bool = True,
     ) -> None:
@@ -59,7 +60,7 @@ class World:
         self.network = self.make_network()
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
-        self.watch = Watch(engine.view, self.bootstrap, self.nodes)
+        self.watch = Watch(engine, self.bootstrap, self.nodes)
         self.slow_disks = False
         """Every fsync is a slow one."""
         self.healthy = False
@@ -67,6 +68,7 @@ class World:
         self.streaming = 0
         """How many images are on their way."""
         self.events = 0
+        self.machine = machine
         self._node_class = node_class
         self._disk_class = disk_class
         for one in self.bootstrap.members:
@@ -152,7 +154,7 @@ class World:
         return True
 
     def give_up(self, name: NodeId, operation: Operation) -> None:
-        self.nodes[name].give_up(operation)
+        self.nodes[name].requests.give_up(operation)
 
     # --- disks and snapshot transfers ---
 

@@ -1,113 +1,68 @@
-"""Every safety rule is needed: without it a seed of the ordinary random workload breaks an invariant.
+"""Every safeguard is needed: without it a seed of the ordinary random workload breaks an invariant that was expected to break.
 
-Those that random worlds need too seldom are in test_ablations_on_schedules: the truncation against writes in flight, the ticks,
-most of the lease's rules, and the durable vote.
-
-The table keeps the seeds that were found, so that this is fast. They mean other worlds when the simulator or the engine changes;
-then a few others are tried before the test fails, and `python -m tests.protocols.ablations` finds new ones for the table.
+The tables keep the seeds that were found, so that this is fast. They mean other worlds when the simulator or the engine changes:
+`python -m tests.protocols.ablations` finds new ones.
 """
+
+import subprocess
+import sys
 
 import pytest
 
-from quorate.protocols.simulation import Result
-from quorate.protocols.simulation.campaign import CONVERGENCE, PROGRESS, STABILITY
-from quorate.protocols.simulation.invariants import (
-    ANSWER_TRUE,
-    FRESH_LEASE_READ,
-    FRESH_READ,
-    FROZEN_DURABLE,
-    LEADER_COMPLETE,
-    LOG_MATCHING,
-    MATCHING_KEPT,
-    ONE_CHANGE,
-    ONE_LEADER,
-    ONE_VOTE,
-    OWN_TERM,
-    QUORUM_DURABLE,
-    REAL_TIME,
-    SNAPSHOT_STATE,
-    TERM_GROWS,
-)
-from quorate.protocols.simulation.ledger import APPLIED_ONCE, COMMITTED_PREFIXES, REFUSED_IS_DEFINITE
-from quorate.protocols.simulation.raft_view import RAFT
-from quorate.protocols.simulation.world import CORE_ASSERTION
-from tests.protocols import ablations as without
-from tests.protocols.ablations import ABLATIONS, LIVENESS, STEPS, Broken, NoPreVote
+from quorate.protocols.simulation import Campaign
+from quorate.protocols.simulation.ablations import LIVENESS, TABLES, Row, hunt, rows_of
+from quorate.protocols.simulation.engines import load
 from tests.protocols.test_ablations_on_schedules import SCHEDULES
 
-# Tried in order when the seed of the table misses nothing any more.
-OTHER_SEEDS = 60
+ROWS = [(engine, row) for engine in TABLES for row in rows_of(engine) if row.seed is not None]
 
-# Once wrong entries are committed, many things are wrong; which of them is seen first is chance.
-SAFETY = {QUORUM_DURABLE, LEADER_COMPLETE, COMMITTED_PREFIXES, LOG_MATCHING, ONE_LEADER, MATCHING_KEPT, CORE_ASSERTION}
-
-TABLE: list[tuple[type, int, set[str]]] = [
-    # Sync
-    (without.SendsTooEarly, 0, SAFETY),
-    (without.LetsEmptyBatchesOvertake, 1, SAFETY),
-    # Atomic batches
-    (without.TearsBatches, 21, SAFETY),
-    # Outcomes
-    (without.ResolvesByPosition, 2, {ANSWER_TRUE, REAL_TIME}),
-    (without.ForgetsItsIncarnation, 1, {REFUSED_IS_DEFINITE, APPLIED_ONCE, ANSWER_TRUE, ONE_LEADER}),
-    # Reads
-    (without.AnswersBeforeApplying, 15, {FRESH_READ, FRESH_LEASE_READ}),
-    # Sends, persistence
-    (without.LeadsBeforeItsVoteIsDurable, 87, {ONE_VOTE, TERM_GROWS, *SAFETY}),
-    (without.TermNotPersisted, 1, {ONE_VOTE, TERM_GROWS, *SAFETY}),
-    (without.AcksBeforeSync, 0, SAFETY),
-    (without.CountsItselfBeforeSync, 1, SAFETY),
-    (without.FreezesAhead, 4, {FROZEN_DURABLE}),
-    # Elections
-    (without.StaleTermsAccepted, 32, SAFETY),
-    (without.VotesTwice, 0, {ONE_VOTE, ONE_LEADER}),
-    (without.VotesForShortLogs, 2, SAFETY),
-    (without.CountsDuplicateVotes, 1, SAFETY),
-    (without.CountsVotesOfAnyone, 54, SAFETY),
-    # Replication
-    (without.TakesAppendsAnywhere, 23, SAFETY),
-    (without.TruncatesMatchingSuffixes, 1, SAFETY),
-    (without.CommitsOldTermsByCounting, 5, {OWN_TERM}),
-    (without.InstallsOldSnapshots, 22, {SNAPSHOT_STATE, *SAFETY}),
-    # Membership
-    (without.GovernedByTheCommitted, 1, {ONE_CHANGE, *SAFETY}),
-    (without.TwoChangesAtOnce, 8, {ONE_CHANGE}),
-    (without.ChangesBeforeOwnTerm, 62, {ONE_CHANGE}),
-    # Liveness, by bounds in ticks
-    (without.NoCheckQuorum, 56, {PROGRESS, STABILITY}),
-    (without.NoPreVoteNorStickiness, 2, {PROGRESS, STABILITY}),
-    (without.NoNoop, 52, {CONVERGENCE, PROGRESS}),
-]
+OTHER_SEEDS = range(60)
+"""Tried before the test fails, so that not every change of the simulator asks for a new table."""
 
 
-def miss(ablation: type, first: int) -> Result | None:
-    """The first of a few seeds that misses the safeguard."""
-    broken = Broken.of(ablation)
-    for seed in (first, *(seed for seed in range(OTHER_SEEDS) if seed != first)):
-        result = broken.run(seed, STEPS, liveness=ablation in LIVENESS)
-        if result.violation is not None:
-            return result
-    return None
+@pytest.mark.parametrize(("engine", "row"), ROWS, ids=[f"{engine}-{row.name}" for engine, row in ROWS])
+def test_a_seed_misses(engine: str, row: Row) -> None:
+    seed = row.seed
+    assert seed is not None
+    missed = hunt(row, [seed, *OTHER_SEEDS])
+
+    assert missed is not None, f"seed {seed} holds without it now: python -m tests.protocols.ablations {engine} 2000 {row.name}"
+    violation = missed.violation
+    assert violation is not None
+    assert violation.invariant in row.invariants, violation
 
 
-@pytest.mark.parametrize(("ablation", "seed", "invariants"), TABLE, ids=[ablation.__name__ for ablation, _, _ in TABLE])
-def test_a_seed_misses(ablation: type, seed: int, invariants: set[str]) -> None:
-    result = miss(ablation, seed)
+@pytest.mark.parametrize("engine", TABLES)
+def test_the_same_seeds_hold_with_every_safeguard_in_place(engine: str) -> None:
+    seeds = {row.seed or 0: row.kind == LIVENESS for row in sorted(rows_of(engine), key=lambda row: row.kind == LIVENESS)}
+    results = [Campaign(load(engine), seed).run(3_000, liveness=liveness) for seed, liveness in seeds.items()]
 
-    assert result is not None, (
-        f"seed {seed} and {OTHER_SEEDS} others hold without it: python -m tests.protocols.ablations 2000 {ablation.__name__}"
-    )
-    assert result.violation is not None
-    assert result.violation.invariant in invariants, result.violation
+    assert [] == [(result.seed, str(result.violation)) for result in results if result.violation is not None]
 
 
-def test_the_same_seeds_hold_with_every_safeguard_in_place() -> None:
-    broken = [Broken(RAFT).run(seed, 3_000, liveness=False) for seed in sorted({seed for _, seed, _ in TABLE})]
+def test_every_row_is_shown_by_a_seed_or_on_a_schedule() -> None:
+    shown = {row.name for _, row in ROWS} | {name for _, name, _ in SCHEDULES}
 
-    assert [] == [str(result.violation) for result in broken if result.violation is not None]
+    assert [] == [row.name for engine in TABLES for row in rows_of(engine) if row.name not in shown]
 
 
-def test_every_safeguard_that_can_be_taken_out_is_missed_somewhere() -> None:
-    missed = {ablation for ablation, _, _ in TABLE} | {ablation for _, ablation, _ in SCHEDULES} | {NoPreVote}
+def test_an_engine_without_a_table_has_no_rows() -> None:
+    assert () == rows_of("toy")
 
-    assert [] == [ablation.__name__ for ablation in ABLATIONS if ablation not in missed]
+
+IMPORT_ALL_THAT_A_NODE_IS = """
+import importlib, pkgutil, sys
+import quorate.cluster.runtime, quorate.cluster.service, quorate.cluster.storage, quorate.cluster.wire
+for package in ("runtime", "service", "storage", "wire"):
+    package = importlib.import_module("quorate.cluster." + package)
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+print(sorted(name for name in sys.modules if name.startswith("quorate.protocols.simulation")))
+"""
+
+
+def test_a_node_imports_nothing_of_the_simulator() -> None:
+    told = subprocess.run([sys.executable, "-c", IMPORT_ALL_THAT_A_NODE_IS], capture_output=True, text=True, check=True).stdout
+
+    assert "[]" == told.strip()

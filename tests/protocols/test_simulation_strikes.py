@@ -19,10 +19,10 @@ def run(seed: int, omitted: frozenset[int] = frozenset(), steps: int = 4_000) ->
 
 
 def test_to_leave_one_strike_out_moves_no_other() -> None:
-    whole = {strike.number: (strike.at_ns, strike.fault) for strike in run(11).strikes}
+    whole = {strike.number: (strike.at_ns, strike.fault) for strike in run(13).strikes}
     assert len(whole) > 5
     for left_out in list(whole)[:5]:
-        less = {strike.number: (strike.at_ns, strike.fault) for strike in run(11, frozenset({left_out})).strikes}
+        less = {strike.number: (strike.at_ns, strike.fault) for strike in run(13, frozenset({left_out})).strikes}
         common = whole.keys() & less.keys()
 
         assert left_out not in less
@@ -31,11 +31,11 @@ def test_to_leave_one_strike_out_moves_no_other() -> None:
 
 
 def test_with_all_strikes_left_out_nothing_happens() -> None:
-    assert [] == run(11, frozenset(range(1_000))).strikes
+    assert [] == run(13, frozenset(range(1_000))).strikes
 
 
 def test_a_run_says_which_strikes_it_left_out() -> None:
-    assert frozenset({3, 4}) == run(11, frozenset({3, 4}), steps=10).omitted
+    assert frozenset({3, 4}) == run(13, frozenset({3, 4}), steps=10).omitted
 
 
 def test_the_choice_of_a_victim_does_not_depend_on_those_that_were_not_chosen() -> None:
@@ -71,7 +71,7 @@ def test_a_strike_says_what_it_hit() -> None:
 
 def test_coverage_names_fault_role_and_phase() -> None:
     seen: set[tuple[str, str, str]] = set()
-    for seed in range(30):
+    for seed in range(80):
         seen |= run(seed).coverage.keys()
 
     assert [] == [place for place in seen if place[0] not in FAULTS or place[1] not in ROLES or place[2] not in PHASES]
