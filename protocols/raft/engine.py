@@ -22,11 +22,11 @@ from quorate.protocols.core import (
     Token,
 )
 from quorate.protocols.log import HEADER_SIZE
+from quorate.protocols.membership import Membership
 from quorate.protocols.raft.election import Elections
 from quorate.protocols.raft.following import Following
 from quorate.protocols.raft.handover import Handover
 from quorate.protocols.raft.leading import Leading
-from quorate.protocols.raft.membership import Membership
 from quorate.protocols.raft.messages import (
     Append,
     Appended,
@@ -36,19 +36,17 @@ from quorate.protocols.raft.messages import (
     HeartbeatReply,
     PreVote,
     PreVoteReply,
-    ReadIndex,
-    ReadIndexReply,
     Rejected,
     TimeoutNow,
     Vote,
     VoteReply,
 )
 from quorate.protocols.raft.options import NEVER_ELECTED, RaftOptions
-from quorate.protocols.raft.reads import Reads
 from quorate.protocols.raft.roles import Candidate, Follower, Leader, PreCandidate
 from quorate.protocols.raft.rules import Rules
 from quorate.protocols.raft.state import State
 from quorate.protocols.raft.turn import Turn
+from quorate.protocols.reads import ReadIndex, ReadIndexReply, Reads
 
 _FROM_LEADER = (Append, Heartbeat, Commit)
 
@@ -74,8 +72,8 @@ class Raft:
         self.elections = Elections(self.state)
         self.following = Following(self.state, self.elections)
         self.leading = Leading(self.state)
-        self.reads = Reads(self.state, self.leading)
-        self.membership = Membership(self.state, self.leading)
+        self.reads: Reads[Leader] = Reads(self.state, self.leading)
+        self.membership: Membership[Leader] = Membership(self.state, self.leading)
         self.handover = Handover(self.state)
         self.turn = Turn(self.state, self.following, self.leading, self.reads, self.membership, self.handover)
         self.led_terms: set[int] = set()

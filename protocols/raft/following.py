@@ -5,6 +5,7 @@ AppendEntries with the log matching check and conflict hints (thesis 3.5); a suf
 
 from quorate.protocols.core import NodeId, Reason, Snapshot
 from quorate.protocols.log import unpack
+from quorate.protocols.orphans import Orphans
 from quorate.protocols.raft.election import Elections
 from quorate.protocols.raft.messages import Append, Appended, Commit, Heartbeat, HeartbeatReply, Rejected
 from quorate.protocols.raft.roles import Follower
@@ -20,9 +21,7 @@ class Following:
         self.blobs: list[bytes] = []
         """Appends of this turn as they came, entries blobs_from .. blobs_last: the log need not pack them again."""
         self.blobs_from = self.blobs_last = 0
-        self.orphans: list[tuple[int, int, int]] = []
-        """(index, term, origin) of own proposals that were truncated here: superseded once another commits there.
-        Bounded by what a leader takes in uncommitted."""
+        self.orphans = Orphans()
 
     def on_append(self, me: Follower, sender: NodeId, message: Append, own_terms: set[int]) -> None:
         state, log = self.state, self.state.log
@@ -63,9 +62,7 @@ class Following:
         state = self.state
         state.note("truncated", index=index, last=state.log.last)
         self.blobs.clear()
-        for entry in state.truncate(index):
-            if entry.origin and entry.term in own_terms:
-                self.orphans.append((entry.index, entry.term, entry.origin))
+        self.orphans.add(state.truncate(index), own_terms)
 
     def _keep_blob(self, blob: bytes, first: int, last: int) -> None:
         """`blob` packs exactly the entries first .. last, or is empty where no blob does."""
@@ -153,8 +150,7 @@ class Following:
             state.out.truncate = snapshot.index if state.out.truncate is None else min(state.out.truncate, snapshot.index)
         log.reset(snapshot.index, snapshot.term)
         self.blobs.clear()
-        # A proposal passed over by a snapshot is uncertain: nobody can tell any more what stands in its place.
-        self.orphans = [orphan for orphan in self.orphans if orphan[0] > snapshot.index]
+        self.orphans.pass_over(snapshot.index)
         state.configurations = [snapshot.configuration]
         state.snapshot = state.out.snapshot = snapshot
         state.commit = snapshot.index
@@ -163,12 +159,6 @@ class Following:
 
     def settle_orphans(self) -> None:
         """Own proposals whose place another entry took for good are superseded: definitely without effect."""
-        state, kept = self.state, []
-        for index, term, origin in self.orphans:
-            if index > state.commit:
-                kept.append((index, term, origin))
-                continue
-            there = state.log.term_at(index)
-            if there is not None and there != term:
-                state.refuse(origin, Reason.SUPERSEDED, state.leader)
-        self.orphans = kept
+        state = self.state
+        for origin in self.orphans.settle(state.commit, state.log.term_at):
+            state.refuse(origin, Reason.SUPERSEDED, state.leader)

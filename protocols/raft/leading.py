@@ -30,6 +30,24 @@ class Leading:
             if name != self.state.node and name not in me.peers:
                 me.peers[name] = self.new_peer()
 
+    def on_changed(self, me: Leader) -> None:
+        """Another configuration is in force."""
+        self.meet_peers(me)
+        me.counting_due = True
+        # Majorities of the old configuration answered for the lease; the new one must do so anew.
+        me.lease_from = None
+
+    def forget(self, me: Leader, name: NodeId) -> None:
+        """Another disk stands under this name."""
+        me.peers.pop(name, None)
+
+    def lacks(self, me: Leader, name: NodeId) -> str:
+        """Why the learner has not caught up; empty if it has."""
+        state, peer = self.state, me.peers[name]
+        if peer.catch_up.done(peer.match, state.timer, state.options.election_ticks):
+            return ""
+        return f"{name} holds {peer.match} of {state.log.last} entries"
+
     # Answers
 
     def on_appended(self, me: Leader, sender: NodeId, message: Appended) -> None:

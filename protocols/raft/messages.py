@@ -1,6 +1,7 @@
-"""The messages of Raft, and what it persists besides entries. Tags 1 to 49 are Raft's; a tag is never reused.
+"""The messages of Raft, and what it persists besides entries. Tags 1 to 49 are Raft's (13 and 14, of reads, stand in
+protocols/reads); a tag is never reused.
 
-Ongaro & Ousterhout 2014, figure 2; thesis 4.2.3 and 9.6 (pre-vote), 3.10 (TimeoutNow), 6.4 (read index).
+Ongaro & Ousterhout 2014, figure 2; thesis 4.2.3 and 9.6 (pre-vote), 3.10 (TimeoutNow).
 """
 
 from quorate.protocols.core import Message, NodeId, message
@@ -112,18 +113,3 @@ class TimeoutNow(Message):
     """Start an election at once: I hand over to you."""
 
     term: int
-
-
-@message(13)
-class ReadIndex(Message):
-    """Which index must a read wait for? `id` names the request across restarts of the asking node."""
-
-    id: int
-
-
-@message(14)
-class ReadIndexReply(Message):
-    """`index` is -1 if the asked node does not lead."""
-
-    id: int
-    index: int

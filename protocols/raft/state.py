@@ -4,6 +4,7 @@ Persistent (durable before it is answered): term, vote, log. All else is rebuilt
 starts at the snapshot. Figure 3.1 of Ongaro's thesis.
 """
 
+from collections.abc import Sequence
 from random import Random
 
 from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, NodeId, Note, Reason, Refused, Send, Snapshot, Token
@@ -70,6 +71,10 @@ class State:
         return role.leader if isinstance(role, Follower) else None
 
     @property
+    def serving(self) -> Leader | None:
+        return self.role if isinstance(self.role, Leader) else None
+
+    @property
     def configuration(self) -> Configuration:
         return self.rules.governing(self.configurations, self.commit)
 
@@ -86,7 +91,7 @@ class State:
     def promise(self) -> Message:
         return HardState(self.rules.term_to_persist(self.term), self.rules.vote_to_persist(self.vote))
 
-    def adopt_configurations(self, entries: list[Entry]) -> None:
+    def adopt_configurations(self, entries: Sequence[Entry]) -> None:
         """Configurations among entries just appended: in force from now on."""
         for entry in entries:
             if entry.kind == Kind.CONFIGURATION:

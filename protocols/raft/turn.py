@@ -5,21 +5,21 @@ Everything that arrived in a turn shares one batch in the log and one append per
 
 from quorate.protocols.core import Effects
 from quorate.protocols.log import pack
+from quorate.protocols.membership import Membership
 from quorate.protocols.raft.following import Following
 from quorate.protocols.raft.handover import Handover
 from quorate.protocols.raft.leading import Leading
-from quorate.protocols.raft.membership import Membership
 from quorate.protocols.raft.messages import Commit
-from quorate.protocols.raft.reads import Reads
 from quorate.protocols.raft.roles import Follower, Leader
 from quorate.protocols.raft.state import State
+from quorate.protocols.reads import Reads
 
 
 class Turn:
     """What was committed, told and given out so far, and how a batch ends."""
 
     def __init__(
-        self, state: State, following: Following, leading: Leading, reads: Reads, membership: Membership, handover: Handover
+        self, state: State, following: Following, leading: Leading, reads: Reads[Leader], membership: Membership[Leader], handover: Handover
     ) -> None:
         self.state = state
         self.following = following

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from quorate.protocols import reads
 from quorate.protocols.core import TAGS, Core, Message, NodeId
 from quorate.protocols.raft import Raft, RaftOptions, messages, raft
 from quorate.protocols.raft.messages import HardState, VoteReply
@@ -12,7 +13,8 @@ from quorate.protocols.simulation.swarm import Settings
 # Short, so that a run of ten thousand events sees many elections; the proportions are those of the defaults.
 ELECTION_TICKS = 20
 
-MESSAGES = tuple(one.__name__ for _, one in sorted(TAGS.items()) if one.__module__ == messages.__name__ and one is not HardState)
+SPEAKING = (messages.__name__, reads.__name__)
+MESSAGES = tuple(one.__name__ for _, one in sorted(TAGS.items()) if one.__module__ in SPEAKING and one is not HardState)
 
 
 class RaftView:

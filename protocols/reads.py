@@ -1,19 +1,117 @@
-"""Linearizable reads without a log write: read index, batched; lease reads; reads on followers.
+"""Linearizable reads without a log write: read index, batched; lease reads; reads on followers. For engines whose leader
+proves by rounds of heartbeats that it still leads.
 
 A read waits for the commit index at which a heartbeat round *sent after the read arrived* was answered by a quorum; the
-leader must have committed in its own term (thesis 6.4). One round is under way for reads at a time: all that arrive
-meanwhile share the next. A follower asks its leader for the index and answers by itself. A read always ends: confirmed, or
-refused after an election timeout at the latest.
+leader must know what earlier leaders committed (Ongaro's thesis 6.4). One round is under way for reads at a time: all that
+arrive meanwhile share the next. A follower asks its leader for the index and answers by itself. A read always ends:
+confirmed, or refused after an election timeout at the latest.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-from quorate.protocols.core import COUNTER_BITS, NodeId, ReadReady, Reason, Token
-from quorate.protocols.raft.leading import Leading
-from quorate.protocols.raft.messages import ReadIndex, ReadIndexReply
-from quorate.protocols.raft.roles import Leader
-from quorate.protocols.raft.state import State
+from quorate.protocols.core import COUNTER_BITS, Effects, Message, NodeId, ReadReady, Reason, Token, message
+
+
+@message(13)
+class ReadIndex(Message):
+    """Which index must a read wait for? `id` names the request across restarts of the asking node."""
+
+    id: int
+
+
+@message(14)
+class ReadIndexReply(Message):
+    """`index` is -1 if the asked node does not lead."""
+
+    id: int
+    index: int
+
+
+class Serving(Protocol):
+    """The role of a leader that may serve."""
+
+    first_index: int
+    heartbeat_at: int
+    round: int
+    confirmed_round: int
+    round_counting_due: bool
+
+
+Role = TypeVar("Role", bound=Serving)
+Taken = TypeVar("Taken", bound=Serving, contravariant=True)
+Given = TypeVar("Given", bound=Serving, covariant=True)
+
+
+class Rounds(Protocol[Taken]):
+    """Who sends a leader's heartbeats and counts the answers."""
+
+    def has_lease(self, me: Taken) -> bool: ...
+
+    def start_round(self, me: Taken, round_: int) -> None: ...
+
+    def count_rounds(self, me: Taken) -> None: ...
+
+
+class Figures(Protocol):
+    """In ticks of the timer."""
+
+    @property
+    def waiting_reads_max(self) -> int: ...
+
+    @property
+    def election_ticks(self) -> int: ...
+
+    @property
+    def read_retry_ticks(self) -> int: ...
+
+
+class ReadRules(Protocol):
+    """The engine's rules, as far as reads go."""
+
+    def may_read(self, commit: int, first_index: int) -> bool: ...
+
+    def read_round(self, last_round: int) -> int: ...
+
+
+class Reader(Protocol[Given]):
+    """The engine's state, as far as reads go."""
+
+    @property
+    def node(self) -> NodeId: ...
+
+    @property
+    def incarnation(self) -> int: ...
+
+    @property
+    def options(self) -> Figures: ...
+
+    @property
+    def rules(self) -> ReadRules: ...
+
+    @property
+    def leader(self) -> NodeId | None: ...
+
+    @property
+    def serving(self) -> Given | None:
+        """This node's role if it leads and may serve."""
+
+    @property
+    def now(self) -> int: ...
+
+    @property
+    def timer(self) -> int: ...
+
+    @property
+    def commit(self) -> int: ...
+
+    @property
+    def out(self) -> Effects: ...
+
+    def send(self, to: NodeId, message: Message) -> None: ...
+
+    def refuse(self, token: Token, reason: Reason, leader: NodeId | None = None, detail: str = "") -> None: ...
 
 
 @dataclass(slots=True)
@@ -32,12 +130,12 @@ class Waiting:
     """On a follower: when the leader was asked last."""
 
 
-class Reads:
+class Reads(Generic[Role]):
     """All reads of one node that have no answer yet."""
 
-    def __init__(self, state: State, leading: Leading) -> None:
+    def __init__(self, state: Reader[Role], rounds: Rounds[Role]) -> None:
         self.state = state
-        self.leading = leading
+        self.heartbeats = rounds
         self.fresh = Waiting(0)
         """Arrived, but neither given a round nor asked for yet."""
         self.rounds: deque[Waiting] = deque()
@@ -50,9 +148,9 @@ class Reads:
     def add(self, token: Token, *, lease: bool) -> None:
         """A read of this node's own clients."""
         state = self.state
-        role = state.role
-        if isinstance(role, Leader):
-            if lease and self.leading.has_lease(role):
+        role = state.serving
+        if role is not None:
+            if lease and self.heartbeats.has_lease(role):
                 state.out.reads.append(ReadReady(token, state.commit))
                 return
         elif state.leader is None or lease:
@@ -73,14 +171,14 @@ class Reads:
 
     def on_read_index(self, sender: NodeId, message: ReadIndex) -> None:
         """A follower asks for its clients."""
-        if not isinstance(self.state.role, Leader):
+        if self.state.serving is None:
             self.state.send(sender, ReadIndexReply(message.id, -1))
         elif self.waiting_count < self.state.options.waiting_reads_max:
             self._touch_fresh()
             self.fresh.askers.append((sender, message.id))
             self.waiting_count += 1
 
-    def serve(self, me: Leader) -> None:
+    def serve(self, me: Role) -> None:
         """Answer what is confirmed; start a round if the periodic heartbeat is due, or for reads if none is under way for them."""
         state = self.state
         if me.round_counting_due:
@@ -95,11 +193,11 @@ class Reads:
             fresh.round, fresh.index = round_, state.commit
             self.rounds.append(fresh)
             self.fresh = Waiting(state.timer)
-        self.leading.start_round(me, max(round_, me.round + 1) if due else round_)
+        self.heartbeats.start_round(me, max(round_, me.round + 1) if due else round_)
         self._confirm(me)
 
-    def _confirm(self, me: Leader) -> None:
-        self.leading.count_rounds(me)
+    def _confirm(self, me: Role) -> None:
+        self.heartbeats.count_rounds(me)
         while self.rounds and self.rounds[0].round <= me.confirmed_round:
             self._answer(self.rounds.popleft())
 

@@ -4,12 +4,94 @@ Ongaro's thesis, chapter 4. A change is a whole new configuration in one entry. 
 entry of the leader's own term before it. A learner becomes a voter once it has caught up, by itself where its member says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
-from quorate.protocols.core import NO_ORIGIN, AddLearner, Change, Configuration, Kind, NodeId, Promote, Reason, Remove, Token
-from quorate.protocols.raft.leading import Leading
-from quorate.protocols.raft.roles import Leader
-from quorate.protocols.raft.state import State
+from quorate.protocols.core import (
+    NO_ORIGIN,
+    AddLearner,
+    Change,
+    Configuration,
+    Effects,
+    Entry,
+    Kind,
+    NodeId,
+    Promote,
+    Reason,
+    Remove,
+    Token,
+)
+from quorate.protocols.log import Log
+
+
+class Leading(Protocol):
+    """The role of a leader that may serve."""
+
+    @property
+    def first_index(self) -> int: ...
+
+
+Role = TypeVar("Role", bound=Leading)
+Taken = TypeVar("Taken", bound=Leading, contravariant=True)
+Given = TypeVar("Given", bound=Leading, covariant=True)
+
+
+class Followers(Protocol[Taken]):
+    """What a leader knows of its followers, as far as changes go."""
+
+    def on_changed(self, me: Taken) -> None:
+        """Another configuration is in force: know its members, and count quorums anew."""
+
+    def forget(self, me: Taken, name: NodeId) -> None:
+        """Another disk stands under this name: it holds nothing that the old one acknowledged."""
+
+    def lacks(self, me: Taken, name: NodeId) -> str:
+        """Why the learner has not caught up; empty if it has."""
+
+
+class ChangeRules(Protocol):
+    """The engine's rules, as far as changes go."""
+
+    def change_is_alone(self, latest: Configuration, commit: int) -> bool: ...
+
+    def own_term_committed(self, commit: int, first_index: int) -> bool: ...
+
+
+class Changing(Protocol[Given]):
+    """The engine's state, as far as changes go."""
+
+    configurations: list[Configuration]
+
+    @property
+    def node(self) -> NodeId: ...
+
+    @property
+    def rules(self) -> ChangeRules: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def term(self) -> int: ...
+
+    @property
+    def commit(self) -> int: ...
+
+    @property
+    def leader(self) -> NodeId | None: ...
+
+    @property
+    def serving(self) -> Given | None: ...
+
+    @property
+    def out(self) -> Effects: ...
+
+    def adopt_configurations(self, entries: Sequence[Entry]) -> None: ...
+
+    def refuse(self, token: Token, reason: Reason, leader: NodeId | None = None, detail: str = "") -> None: ...
+
+    def note(self, kind: str, **fields: str | int | bool | None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -21,19 +103,19 @@ class Pending:
     token: Token
 
 
-class Membership:
+class Membership(Generic[Role]):
     """Changes asked of this node, and their outcome."""
 
-    def __init__(self, state: State, leading: Leading) -> None:
+    def __init__(self, state: Changing[Role], followers: Followers[Role]) -> None:
         self.state = state
-        self.leading = leading
+        self.followers = followers
         self.pending: list[Pending] = []
         """At most one per leadership; older ones wait for their place in the log to be decided."""
 
     def reconfigure(self, change: Change, token: Token) -> None:
         state = self.state
-        role = state.role
-        if not isinstance(role, Leader):
+        role = state.serving
+        if role is None:
             state.refuse(token, Reason.NOT_LEADER, state.leader)
             return
         reason, detail = self._obstacle(role)
@@ -46,7 +128,7 @@ class Membership:
             return
         self._append(role, changed, token)
 
-    def _obstacle(self, me: Leader) -> tuple[Reason | None, str]:
+    def _obstacle(self, me: Role) -> tuple[Reason | None, str]:
         """Why no change at all can be made now."""
         state = self.state
         if not state.rules.change_is_alone(state.configurations[-1], state.commit):
@@ -55,7 +137,7 @@ class Membership:
             return Reason.CHANGE_IN_FLIGHT, "the new leader has not committed an entry of its own term yet; try again"
         return None, ""
 
-    def _changed(self, me: Leader, change: Change) -> tuple[Configuration | None, Reason | None, str]:
+    def _changed(self, me: Role, change: Change) -> tuple[Configuration | None, Reason | None, str]:
         """The configuration after `change`, or why it is refused."""
         current = self.state.configurations[-1]
         match change:
@@ -69,15 +151,15 @@ class Membership:
                 if namesake is not None:
                     return None, Reason.BAD_CHANGE, f"number {member.number} belongs to {namesake}"
                 if known is not None and known.storage != member.storage:
-                    # Another disk under the same name holds nothing that the old one acknowledged.
-                    me.peers.pop(member.name, None)
+                    self.followers.forget(me, member.name)
                 return current.with_member(replace(member, voter=False)), None, ""
             case Promote(name):
                 known = current.get(name)
                 if known is None or known.voter:
                     return None, Reason.BAD_CHANGE, f"{name} is not a learner"
-                if not self._has_caught_up(me, name):
-                    return None, Reason.NOT_CAUGHT_UP, f"{name} holds {me.peers[name].match} of {self.state.log.last} entries"
+                lacks = self.followers.lacks(me, name)
+                if lacks:
+                    return None, Reason.NOT_CAUGHT_UP, lacks
                 return current.with_member(replace(known, voter=True, promote=False)), None, ""
             case Remove(name):
                 if current.get(name) is None:
@@ -86,32 +168,25 @@ class Membership:
                     return None, Reason.BAD_CHANGE, f"{name} is the last voter"
                 return current.without(name), None, ""
             case _:
-                return None, Reason.BAD_CHANGE, f"Raft knows no {type(change).__name__}"
+                return None, Reason.BAD_CHANGE, f"this engine knows no {type(change).__name__}"
 
-    def _has_caught_up(self, me: Leader, name: NodeId) -> bool:
-        state, peer = self.state, me.peers[name]
-        return peer.catch_up.done(peer.match, state.timer, state.options.election_ticks)
-
-    def _append(self, me: Leader, changed: Configuration, token: Token | None) -> None:
+    def _append(self, me: Role, changed: Configuration, token: Token | None) -> None:
         state = self.state
         entry = state.log.add(state.term, NO_ORIGIN, Kind.CONFIGURATION, changed.encode())
         state.adopt_configurations([entry])
-        self.leading.meet_peers(me)
-        me.counting_due = True
-        # Majorities of the old configuration answered for the lease; the new one must do so anew.
-        me.lease_from = None
+        self.followers.on_changed(me)
         if token is not None:
             self.pending.append(Pending(entry.index, entry.term, token))
         names = ",".join(member.name if member.voter else f"{member.name}(learner)" for member in changed.members)
         state.note("configuration_appended", index=entry.index, members=names)
 
-    def promote_caught_up(self, me: Leader) -> None:
+    def promote_caught_up(self, me: Role) -> None:
         """Once a turn: make a voter of a learner that is to become one and has caught up."""
         configuration = self.state.configurations[-1]
         if len(configuration.voters) == len(configuration.members) or self._obstacle(me)[0] is not None:
             return
         for member in configuration.members:
-            if member.promote and not member.voter and self._has_caught_up(me, member.name):
+            if member.promote and not member.voter and not self.followers.lacks(me, member.name):
                 self._append(me, configuration.with_member(replace(member, voter=True, promote=False)), None)
                 return
 
