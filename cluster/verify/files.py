@@ -72,24 +72,28 @@ def from_json(value: object) -> object:
 
 def read(path: str | Path) -> History:
     """The history of a file, whichever format it has. BadHistory with the line, OSError."""
-    source = str(path)
     with open(path, "rb") as file:
-        head, number = b"", 0
-        for line in file:
-            number += 1
-            if head := line.strip():
-                break
-        file.seek(0)
-        if not head:
-            raise BadHistory(source, number or 1, f"the file is empty; expected {FORMATS}")
-        if head.startswith((b'{"', b'{ "')):
-            return _read_own(file, source)
-        lines = _text(file, source)
-        if head[:1] in b"{[(;#":
-            return assemble(edn_events(lines, source), source=source, facts={"format": "edn"})
-        if b"jepsen" in head:
-            return assemble(log_events(lines, source), source=source, facts={"format": "log"})
-        raise BadHistory(source, number, f"cannot tell what this is: {_quoted(head)}; expected {FORMATS}")
+        return read_stream(file, str(path))
+
+
+def read_stream(file: BinaryIO, source: str) -> History:
+    """The same of what is open already and can be rewound; `source` is what errors call it."""
+    head, number = b"", 0
+    for line in file:
+        number += 1
+        if head := line.strip():
+            break
+    file.seek(0)
+    if not head:
+        raise BadHistory(source, number or 1, f"the file is empty; expected {FORMATS}")
+    if head.startswith((b'{"', b'{ "')):
+        return _read_own(file, source)
+    lines = _text(file, source)
+    if head[:1] in b"{[(;#":
+        return assemble(edn_events(lines, source), source=source, facts={"format": "edn"})
+    if b"jepsen" in head:
+        return assemble(log_events(lines, source), source=source, facts={"format": "log"})
+    raise BadHistory(source, number, f"cannot tell what this is: {_quoted(head)}; expected {FORMATS}")
 
 
 def _read_own(file: BinaryIO, source: str) -> History:
