@@ -3,11 +3,13 @@
 Adding one is adding a line to CHECKS.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 from quorate.cluster.verify.bank import check_bank
 from quorate.cluster.verify.history import History
+from quorate.cluster.verify.isolation import LEVELS
 from quorate.cluster.verify.linearizability import check_linearizable
 from quorate.cluster.verify.list_append import check_list_append
 from quorate.cluster.verify.models import MODELS
@@ -24,6 +26,8 @@ class Check:
     summary: str
     """One line, for a list."""
     run: Callable[[History, Budget], Verdict]
+    levels: Mapping[str, Callable[[History, Budget], Verdict]] = field(default_factory=dict)
+    """Weaker and stronger things that a service may claim; `run` is the strongest of them."""
 
 
 def _linearizable(model: Model) -> Check:
@@ -35,14 +39,30 @@ CHECKS: dict[str, Check] = {
     for check in (
         *(_linearizable(model) for model in MODELS.values()),
         Check("bank", "a bank: the total never changes, and one order explains all transfers and reads", check_bank),
-        Check("list-append", "strict serializability of transactions that append to lists and read them", check_list_append),
+        Check(
+            "list-append",
+            "strict serializability of transactions that append to lists and read them",
+            check_list_append,
+            {level: partial(check_list_append, level=level) for level in LEVELS},
+        ),
     )
 }
 
 
-def check(history: History, model: str, budget: Budget | None = None) -> Verdict:
-    """The verdict of the check of that name. BadRequest, which lists the names, if there is none."""
+def check(history: History, model: str, budget: Budget | None = None, *, level: str | None = None) -> Verdict:
+    """The verdict of the check of that name. BadRequest, which lists what there is, if there is no such model or level."""
+    return named(model, level)(history, budget or Budget())
+
+
+def named(model: str, level: str | None = None) -> Callable[[History, Budget], Verdict]:
+    """The check of that name. BadRequest as above."""
     if model not in CHECKS:
         known = "\n".join(f"  {check.name:14}{check.summary}" for check in CHECKS.values())
         raise BadRequest(f"there is no model {model!r}; the known ones are\n{known}")
-    return CHECKS[model].run(history, budget or Budget())
+    chosen = CHECKS[model]
+    if level is None:
+        return chosen.run
+    if level not in chosen.levels:
+        known = ", ".join(chosen.levels) or "none, it has only one"
+        raise BadRequest(f"the model {model} has no level {level!r}; it has {known}")
+    return chosen.levels[level]
