@@ -13,7 +13,21 @@ from typing import Annotated
 
 import typer
 
-from quorate.cluster.cli import bench, keys, leases, logs, members, nodes, overview, running, simulation, steering, transactions, watching
+from quorate.cluster.cli import (
+    bench,
+    keys,
+    leases,
+    logs,
+    members,
+    nodes,
+    overview,
+    running,
+    simulation,
+    steering,
+    transactions,
+    verification,
+    watching,
+)
 from quorate.cluster.cli.exits import Answer, Exit, exit_code, explain
 from quorate.cluster.cli.output import complain
 from quorate.cluster.cli.surroundings import Hinted, Surroundings
@@ -28,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit codes: 0 yes, 1 no (no such key, not swapped), 2 usage, 3 unavailable, 4 uncertain, 5 refused.",
+    epilog="Exit codes: 0 yes, 1 no (no such key, not swapped), 2 usage, 3 unavailable, 4 uncertain, 5 refused. `verify` has its own.",
 )
 
 
@@ -56,7 +70,7 @@ def quorate(
     context.obj.endpoints, context.obj.data = endpoints, data
 
 
-for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench, simulation):
+for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench, simulation, verification):
     part.add_to(app)
 
 

@@ -6,6 +6,8 @@
   3  nothing was done: no node answered in time, or there is no leader
   4  uncertain: it may have happened, or may still happen, or half of it has
   5  refused, nothing was done: over a limit, overloaded, a change that cannot be made now
+ 64  `quorate verify` only, where 2 is the verdict UNKNOWN: the command cannot be understood
+ 65  `quorate verify` only: a file cannot be read, or is no history
 130  interrupted by Ctrl-C
 """
 
@@ -35,12 +37,18 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     UNCERTAIN = 4
     REFUSED = 5
+    MISUSED = 64
+    UNREADABLE = 65
     BUG = 70
     INTERRUPTED = 130
 
 
 class UsageError(QuorateError):
     """The command cannot be understood."""
+
+
+class Misused(QuorateError):
+    """As a usage error, for a command whose 2 means something else."""
 
 
 class Unfinished(QuorateError):
@@ -82,6 +90,8 @@ UNCERTAIN_NEXT = "read the key to see whether it was done before you repeat it"
 
 
 def exit_code(error: QuorateError) -> Exit:
+    if isinstance(error, Misused):
+        return Exit.MISUSED
     if isinstance(error, _USAGE) or error.code in _USAGE_CODES:
         return Exit.USAGE
     if isinstance(error, _UNAVAILABLE) or error.code in _UNAVAILABLE_CODES:
