@@ -11,46 +11,75 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from quorate.cluster.verify.history import Operation, Outcome
-from quorate.cluster.verify.models.model import Key, Model, Undecided
+from quorate.cluster.verify.models.model import Hint, Key, Model
 from quorate.cluster.verify.search import Search
 from quorate.cluster.verify.verdict import Finding
 
 STEPS_MAX = 500_000
 """For all attempts together: half a second. A larger explanation is still one."""
-TURNS_PER_ATTEMPT_MAX = 30
-"""An attempt that takes longer counts as one that did not fail."""
+TURNS_PER_ATTEMPT_MAX = 2
+"""An attempt that takes longer counts as one that did not fail: many quick attempts find more than a few long ones."""
 SENTENCE_OPERATIONS_MAX = 4
 """More are counted, not told one by one."""
+SCENE_OPERATIONS = 4
+"""So many of the last operations of the order are shown where one fact explains it all."""
 NAME = "not linearizable"
 
 
 def explain(model: Model, key: Key, operations: Sequence[Operation], search: Search, initial: Hashable) -> Finding:
     """The finding for a partition whose search has failed."""
+    order = search.best()
+    stuck = _stuck(search.known, order)
+    for operation in stuck:
+        hint = model.hint(operation, operations, initial)
+        if hint is not None:
+            # One fact is enough; the end of the order is shown around it, as the scene.
+            shown = [*order[-SCENE_OPERATIONS:], *hint[1], operation]
+            return _finding(model, key, operations, shown, order, [operation], initial, _hinted(model, key, operation, hint))
     core, failed = _Reduction(model, search, initial).result()
     order = failed.best()
-    in_order = {operation.called for operation in order}
-    stuck = _stuck(core, in_order)
-    state = initial
-    states = []
-    for operation in order:
-        _, state = model.step(state, operation)
-        states.append(model.describe(state))
-    taking_part = in_order.union(operation.called for operation in core)
-    needed = [operation for operation in operations if operation.called in taking_part]
-    why, witnesses = _why(model, key, needed, operations, stuck, initial, states)
-    taking_part.update(witness.called for witness in witnesses)
-    shown = [operation for operation in operations if operation.called in taking_part]
-    positions = {operation.called: position for position, operation in enumerate(shown)}
+    stuck = _stuck(core, order)
+    shown = sorted({operation.called: operation for operation in (*core, *order)}.values(), key=lambda operation: operation.called)
+    why = _why(model, key, shown, stuck, _states(model, initial, order)[-1])
+    return _finding(model, key, operations, shown, order, stuck, initial, why)
+
+
+def _finding(
+    model: Model,
+    key: Key,
+    operations: Sequence[Operation],
+    shown: Sequence[Operation],
+    order: Sequence[Operation],
+    stuck: Sequence[Operation],
+    initial: Hashable,
+    why: str,
+) -> Finding:
+    """With positions for operations, and the states of as much of the order as is shown."""
+    called = {operation.called for operation in shown}
+    listed = [operation for operation in operations if operation.called in called]
+    positions = {operation.called: position for position, operation in enumerate(listed)}
+    steps = zip(order, _states(model, initial, order)[1:])
+    part = [(positions[operation.called], model.describe(state)) for operation, state in steps if operation.called in positions]
     return Finding(
         name=NAME,
         why=why,
         key=key,
-        operations=tuple(shown),
-        order=tuple(positions[operation.called] for operation in order),
-        states=tuple(states),
+        operations=tuple(listed),
+        order=tuple(position for position, _ in part),
+        states=tuple(words for _, words in part),
         stuck=tuple(positions[operation.called] for operation in stuck),
-        omitted=len(operations) - len(shown),
+        omitted=len(operations) - len(listed),
     )
+
+
+def _states(model: Model, initial: Hashable, order: Sequence[Operation]) -> list[Hashable]:
+    """The state before the order, and after each of its operations."""
+    states = [initial]
+    for operation in order:
+        fits, state = model.step(states[-1], operation)
+        assert fits, (operation, states[-1])
+        states.append(state)
+    return states
 
 
 class _Reduction:
@@ -68,20 +97,29 @@ class _Reduction:
 
     def result(self) -> tuple[list[Operation], Search]:
         """The operations, and the search for an order that failed."""
-        size = max(1, len(self._kept) // 2)
-        while size:
-            position = 0
-            while position < len(self._kept) and self._steps_left > 0:
-                if not self._release(position, position + size):
-                    position += size
-            size //= 2
+        # Reads first: without them there are fewer ways for the rest to fail late.
+        self._thin([operation for operation in self._kept if self._model.is_read(operation)])
+        self._thin(self._kept)
         self._keep_what_is_used()
         return self._kept, self._failed
 
-    def _release(self, start: int, end: int) -> bool:
+    def _thin(self, candidates: Sequence[Operation]) -> None:
+        """Release as many of these as can be, in halves, quarters, and so on down to one by one."""
+        size = max(1, len(candidates) // 2)
+        while size:
+            position = 0
+            while position < len(candidates) and self._steps_left > 0:
+                if self._release(candidates[position : position + size]):
+                    candidates = [*candidates[:position], *candidates[position + size :]]
+                else:
+                    position += size
+            size //= 2
+
+    def _release(self, chosen: Sequence[Operation]) -> bool:
         """Let go of some, if it fails without them too."""
-        rest = self._kept[:start] + self._kept[end:]
-        released = self._released + [_released(operation) for operation in self._kept[start:end] if not self._model.is_read(operation)]
+        gone = {operation.called for operation in chosen}
+        rest = [operation for operation in self._kept if operation.called not in gone]
+        released = self._released + [_released(operation) for operation in chosen if not self._model.is_read(operation)]
         if not rest or not self._fails(rest, released):
             return False
         self._kept, self._released = rest, released
@@ -102,15 +140,11 @@ class _Reduction:
     def _fails(self, kept: Sequence[Operation], released: Sequence[Operation]) -> bool:
         attempt = Search(self._model, sorted((*kept, *released), key=lambda operation: operation.called), self._initial)
         turns = attempt.run()
-        try:
-            for _ in range(TURNS_PER_ATTEMPT_MAX):
-                next(turns, None)
-                if attempt.linearizable is not None:
-                    break
-        except Undecided:
-            return False
-        finally:
-            self._steps_left -= attempt.steps
+        for _ in range(TURNS_PER_ATTEMPT_MAX):
+            next(turns, None)
+            if attempt.is_over:
+                break
+        self._steps_left -= attempt.steps
         if attempt.linearizable is not False:
             return False
         self._failed = attempt
@@ -122,37 +156,33 @@ def _released(operation: Operation) -> Operation:
     return replace(operation, outcome=Outcome.UNKNOWN, result=None, returned=None, returned_ns=None, returned_line=None)
 
 
-def _stuck(operations: Sequence[Operation], in_order: set[int]) -> list[Operation]:
+def _stuck(operations: Sequence[Operation], order: Sequence[Operation]) -> list[Operation]:
     """Of those that are not in the order, the ones that could come next: none of the others had returned when they were called."""
+    in_order = {operation.called for operation in order}
     rest = [operation for operation in operations if operation.called not in in_order]
     first = min((operation.returned for operation in rest if operation.returned is not None), default=None)
     return [operation for operation in rest if first is None or operation.called < first]
 
 
-def _why(
-    model: Model,
-    key: Key,
-    needed: Sequence[Operation],
-    operations: Sequence[Operation],
-    stuck: Sequence[Operation],
-    initial: Hashable,
-    states: Sequence[str],
-) -> tuple[str, tuple[Operation, ...]]:
-    """Two lines: what no order explains, and how far the best one gets. With the operations they speak of beyond those."""
-    subject = "the object" if key is None else f"key {key!r}"
-    for operation in stuck:
-        hint = model.hint(operation, operations, initial)
-        if hint is not None:
-            sentence, witnesses = hint
-            named = "".join(f" (process {witness.process}{_at(witness.line)})" for witness in witnesses)
-            return f"{_tell(model, operation)} of {subject},\nbut {sentence}{named}.", witnesses
-    first = "; ".join(_tell(model, operation, needed[:position]) for position, operation in enumerate(needed[:SENTENCE_OPERATIONS_MAX]))
-    if len(needed) > SENTENCE_OPERATIONS_MAX:
-        first = f"{len(needed)} operations contradict each other: {first}; ..."
-    state = states[-1] if states else model.describe(initial)
+def _hinted(model: Model, key: Key, operation: Operation, hint: Hint) -> str:
+    """Two lines: the operation, and what rules it out."""
+    sentence, witnesses = hint
+    named = "".join(f" (process {witness.process}{', line ' + str(witness.line) if witness.line else ''})" for witness in witnesses)
+    return f"{_tell(model, operation)} of {_subject(key)},\nbut {sentence}{named}."
+
+
+def _why(model: Model, key: Key, shown: Sequence[Operation], stuck: Sequence[Operation], state: Hashable) -> str:
+    """Two lines: what no order explains, and how far the best one gets."""
+    first = "; ".join(_tell(model, operation, shown[:position]) for position, operation in enumerate(shown[:SENTENCE_OPERATIONS_MAX]))
+    if len(shown) > SENTENCE_OPERATIONS_MAX:
+        first = f"{len(shown)} operations contradict each other: {first}; ..."
     next_ones = " nor ".join(_tell(model, operation) for operation in stuck[:2])
     misfit = f"neither {next_ones} fits" if len(stuck) > 1 else f"{next_ones} does not fit"
-    return f"{first}:\nin the best order {subject} then {state}, and {misfit}.", ()
+    return f"{first}:\nin the best order {_subject(key)} then {model.describe(state)}, and {misfit}."
+
+
+def _subject(key: Key) -> str:
+    return "the object" if key is None else f"key {key!r}"
 
 
 def _tell(model: Model, operation: Operation, before: Sequence[Operation] = ()) -> str:

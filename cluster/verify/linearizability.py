@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from quorate.cluster.runtime.clock import BootClock
 from quorate.cluster.verify.events import BadHistory
-from quorate.cluster.verify.explanation import explain
+from quorate.cluster.verify.explanation import NAME, explain
 from quorate.cluster.verify.history import History, Operation, Outcome
-from quorate.cluster.verify.models.model import Key, Model, Undecided
+from quorate.cluster.verify.models.model import Hint, Key, Model
 from quorate.cluster.verify.search import Search
 from quorate.cluster.verify.verdict import Answer, Budget, Finding, Verdict
 
@@ -54,8 +54,14 @@ class _Check:
     def verdict(self) -> Verdict:
         for operation in self._history.operations:
             self._check(operation)
-        waiting = deque(self._partitions())
+        try:
+            waiting = deque(self._partitions())
+        except ValueError as error:
+            raise BadHistory(self._history.source, 1, str(error)) from None
         count = len(waiting)
+        contradiction = self._model.across(self._history.operations)
+        if contradiction is not None:
+            return self._contradicted(contradiction, count)
         kept = 0
         while waiting:
             partition = waiting.popleft()
@@ -107,11 +113,16 @@ class _Check:
 
     def _turn(self, partition: _Partition) -> str:
         """Let one search go on for a while. Why it cannot be finished, or nothing."""
-        try:
-            next(partition.turns, None)
-        except Undecided as undecided:
-            return str(undecided)
-        return ""
+        next(partition.turns, None)
+        return partition.search.undecided if partition.search.is_over else ""
+
+    def _contradicted(self, contradiction: Hint, count: int) -> Verdict:
+        sentence, operations = contradiction
+        last = operations[-1]
+        line = f" (line {last.line})" if last.line else ""
+        why = f"process {last.process} {self._model.tell(last)}{line}:\n{sentence}."
+        finding = Finding(NAME, why, last.key, operations, omitted=len(self._history.operations) - len(operations))
+        return self._verdict(Answer.INVALID, f"{self._counted(count)}: two operations contradict each other", count, (finding,))
 
     def _invalid(self, partition: _Partition, count: int) -> Verdict:
         initial = self._model.initial(partition.operations, self._history.facts)

@@ -9,7 +9,7 @@ What is added to it here:
 - Operations of unknown outcome are not in the list: none has to be lifted. They are tried last, where all else fails, and
   only if they change the state. Of two that are alike the earlier goes first.
 - Of two ways to the same lifted operations and state, the one that used fewer of the unknown ones can do all that the other can.
-- A read that fits is lifted for good: if there is an order, there is one with it here.
+- A read that fits and tells nothing new is lifted for good: if there is an order, there is one with it here.
 - The set of lifted operations is kept as (how many of the first have gone, bits of the others), so a state costs the same
   in a long history as in a short one.
 """
@@ -18,7 +18,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 
 from quorate.cluster.verify.history import Operation, Outcome
-from quorate.cluster.verify.models.model import Model
+from quorate.cluster.verify.models.model import Model, Undecided
 
 STEPS_PER_TURN = 4096
 """A turn of one partition takes some milliseconds, so that every one has its turn soon."""
@@ -44,7 +44,9 @@ class Search:
 
     def __init__(self, model: Model, operations: Sequence[Operation], initial: Hashable) -> None:
         self.linearizable: bool | None = None
-        """None until it is known."""
+        """None until it is known, and for good if `undecided` says why."""
+        self.undecided = ""
+        self.is_over = False
         self.steps = 0
         self.seen_count = 0
         """States kept: what the memory goes to."""
@@ -83,7 +85,7 @@ class Search:
                 if fits:
                     moved = self._lift(entry, reached)
                     # A read could be lifted here for good, and what comes of that is known: nothing.
-                    hopeless = not moved and self._is_read[entry >> 1]
+                    hopeless = not moved and reached is state and self._is_read[entry >> 1]
                     if moved or hopeless:
                         break
                 entry = following[entry]
@@ -91,10 +93,10 @@ class Search:
             if moved or (not hopeless and self._lift_unknown(entry)):
                 continue
             if not self._put_back():
-                self.linearizable = False
+                self.linearizable, self.is_over = None if self.undecided else False, True
                 return
         self._best = (self._lifted, self.top)
-        self.linearizable = True
+        self.linearizable = self.is_over = True
 
     def best(self) -> list[Operation]:
         """The longest order that was found: as many as possible of the operations that returned."""
@@ -114,7 +116,7 @@ class Search:
             low, bits = low + gone, bits >> gone
         if not self._is_new((low, bits, reached), self.used):
             return False
-        self.top = Frame(self, number, is_unknown=False, is_final=self._is_read[number])
+        self.top = Frame(self, number, is_unknown=False, is_final=self._is_read[number] and reached is self.state)
         self.state, self.low, self.bits = reached, low, bits
         self._lifted += 1
         following, preceding = self._following, self._preceding
@@ -137,7 +139,11 @@ class Search:
             if used >> candidate & 1 or (twin >= 0 and not used >> twin & 1):
                 continue
             self.steps += 1
-            fits, reached = self._step(self.state, operation)
+            try:
+                fits, reached = self._step(self.state, operation)
+            except Undecided as undecided:
+                self.undecided = str(undecided)
+                continue
             now_used = used | 1 << candidate
             if fits and reached != self.state and self._is_new((self.low, self.bits, reached), now_used):
                 self.top = Frame(self, candidate, is_unknown=True, is_final=False)

@@ -15,7 +15,8 @@ Step = tuple[bool, Hashable]
 
 
 class Undecided(Exception):
-    """What an operation does depends on what the history does not tell: `args[0]` says how. The verdict is UNKNOWN."""
+    """What an operation does here depends on what the history does not tell: `args[0]` says how. It is not tried, and
+    what is then not explained is UNKNOWN. Only of operations whose own outcome is unknown."""
 
 
 class Model(Protocol):
@@ -34,8 +35,11 @@ class Model(Protocol):
     def partition(self, operations: Sequence[Operation]) -> Iterable[tuple[Key, Sequence[Operation]]]:
         """Parts that have nothing to do with each other, each with the key to name it by; all in the order given."""
 
+    def across(self, operations: Sequence[Operation]) -> "Hint | None":
+        """What contradicts itself between parts, where the model knows of something that holds for all of them together."""
+
     def initial(self, operations: Sequence[Operation], facts: Mapping[str, object]) -> Hashable:
-        """The state before the first operation of a part."""
+        """The state before the first operation of a part. ValueError for facts that are none of the model's."""
 
     def step(self, state: Hashable, operation: Operation) -> Step: ...
 
@@ -46,7 +50,7 @@ class Model(Protocol):
         """What the client did and heard, as words that follow its name: "read 3"."""
 
     def hint(self, stuck: Operation, operations: Sequence[Operation], initial: Hashable) -> "Hint | None":
-        """Why nothing explains this operation, where one look at all operations of its part, failed ones too, shows it."""
+        """Why no order whatever explains this operation, where one look at all of its part, failed ones too, is proof enough."""
 
 
 Hint = tuple[str, tuple[Operation, ...]]

@@ -33,6 +33,9 @@ class Register:
     def partition(self, operations: Sequence[Operation]) -> Iterable[tuple[Key, Sequence[Operation]]]:
         return by_key(operations)
 
+    def across(self, operations: Sequence[Operation]) -> Hint | None:
+        return None
+
     def initial(self, operations: Sequence[Operation], facts: Mapping[str, object]) -> Hashable:
         return initial_value(operations, facts)
 

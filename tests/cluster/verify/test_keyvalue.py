@@ -1,0 +1,226 @@
+"""The key-value model: against the service's own state machine, against every permutation, and anomalies planted by hand."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from quorate.cluster.verify.checks import check
+from quorate.cluster.verify.events import BadHistory
+from quorate.cluster.verify.history import History, Operation, Outcome
+from quorate.cluster.verify.linearizability import check_linearizable
+from quorate.cluster.verify.models import MODELS
+from quorate.cluster.verify.models.joining import partition
+from quorate.cluster.verify.verdict import Answer, Finding
+from tests.cluster.verify.keyvalues import Service, ask
+from tests.cluster.verify.operations import at, did, failed, line
+from tests.cluster.verify.oracle import explained, generate, spoil
+
+MODEL = MODELS["kv"]
+
+
+@pytest.mark.parametrize("revisions", [True, False])
+def test_whatever_the_state_machine_does_the_model_explains(revisions: bool) -> None:
+    for seed in range(300):
+        rng = Random(seed)
+        service = Service(revisions=revisions)
+        history = generate(rng, ask, service.answer, count=40, clients=4, unknown=0.1, failed=0.05)
+        verdict = check_linearizable(history, MODEL)
+
+        assert Answer.INVALID is not verdict.answer, (seed, verdict)
+        assert Answer.VALID is verdict.answer or "unknown outcome" in verdict.reason, (seed, verdict)
+
+
+@pytest.mark.parametrize("revisions", [True, False])
+def test_the_checker_agrees_with_every_permutation(revisions: bool) -> None:
+    """A revision contradicts across keys, or no order of any part explains it: both mean that no order of the whole does."""
+    answers = {True: 0, False: 0}
+    for seed in range(1200):
+        rng = Random(seed)
+        service = Service(revisions=revisions)
+        history = generate(rng, ask, service.answer, count=rng.randint(3, 6), clients=3, unknown=0.1, failed=0.05)
+        spoiled = spoil(rng, history)
+        try:
+            verdict = check_linearizable(spoiled, MODEL)
+        except BadHistory:
+            continue  # one transaction heard the answers of another that has other operations
+        if verdict.answer is Answer.UNKNOWN:
+            continue
+        expected = explained(MODEL, spoiled.operations, MODEL.initial(spoiled.operations, {}))
+        answers[expected] += 1
+        assert (Answer.VALID if expected else Answer.INVALID) is verdict.answer, (seed, verdict, spoiled.operations)
+
+    assert min(answers.values()) > 50, answers
+
+
+def found(*operations: Operation, **facts: object) -> Finding | None:
+    verdict = check(line(*operations, **facts), "kv")
+    assert bool(verdict.findings) == (verdict.answer is Answer.INVALID)
+    return verdict.findings[0] if verdict.findings else None
+
+
+PUT_1, PUT_2 = did(1, "put", "x", "1"), did(1, "put", "x", "2")
+BOTH = did(
+    2, "txn", None, ((("version", "x", "=", 0),), (("put", "x", "1"), ("put", "y", "1")), (("get", "x"),)), (True, (None, None), None)
+)
+ANOMALIES: dict[str, tuple[Operation, ...]] = {
+    "stale read": (PUT_1, PUT_2, did(3, "get", "x", None, "1")),
+    "lost write": (PUT_1, did(3, "get", "x", None, None)),
+    "dirty read of a failed write": (failed(PUT_1), did(3, "get", "x", None, "1")),
+    "a delete that was undone": (PUT_1, did(1, "delete", "x", None, (1, None)), did(3, "get", "x", None, "1")),
+    "a key deleted twice": (PUT_1, did(1, "delete", "x", None, (1, None)), did(2, "delete", "x", None, (1, None))),
+    "a swap won twice": (did(1, "cas", "x", (None, "a"), True), did(2, "cas", "x", (None, "b"), True)),
+    "a swap applied twice": (did(1, "cas", "x", (None, "a"), (True, 3)), did(2, "get", "x", None, ("a", 3, 2))),
+    "a range that misses a key": (PUT_1, did(1, "put", "y", "2"), did(2, "range", None, ("x", "z", 0), ((("y", "2"),), None, None))),
+    "a range that misses the last key": (PUT_1, did(1, "put", "xy", "2"), did(2, "prefix", None, ("x", 0), ((("x", "1"),), 1, None))),
+    "a range in disorder": (PUT_1, did(1, "put", "y", "2"), did(2, "range", None, ("x", "z", 0), ((("y", "2"), ("x", "1")), 2, None))),
+    "a limit that is not kept": (PUT_1, did(1, "put", "y", "2"), did(2, "range", None, ("x", "z", 1), ((("x", "1"), ("y", "2")), 2, None))),
+    "a wrong total": (PUT_1, did(2, "range", None, ("x", "z", 1), ((("x", "1"),), 2, None))),
+    "a key outside of the range": (PUT_1, did(2, "range", None, ("y", "", 0), ((("x", "1"),), 1, None))),
+    "half a transaction, by gets": (BOTH, did(3, "get", "x", None, "1"), did(3, "get", "y", None, None)),
+    "half a transaction, by a range": (BOTH, did(3, "range", None, ("x", "z", 0), ((("x", "1"),), 1, None))),
+    "the wrong branch": (PUT_1, BOTH),
+    "a transaction that does not see itself": (
+        did(1, "txn", None, ((), (("put", "x", "1"), ("get", "x")), ()), (True, (None, None), None)),
+    ),
+    "a range deleted by halves": (PUT_1, did(1, "put", "y", "2"), did(2, "delete_range", None, ("x", "z", 0), (1, None))),
+    "a revision given twice": (did(1, "put", "x", "1", 5), did(2, "put", "y", "1", 5)),
+    "a revision that falls, across keys": (did(1, "put", "x", "1", 5), did(2, "put", "y", "1", 4)),
+    "a revision that falls, seen by a read": (
+        did(1, "put", "x", "1", 5), did(2, "get", "x", None, ("1", 5, 1)), did(3, "range", None, ("y", "", 0), ((), 0, 4))),
+    "a put applied twice": (did(1, "put", "x", "1", 5), did(2, "get", "x", None, ("1", 5, 2))),
+    "a read with another's revision": (did(1, "put", "x", "1", 5), did(2, "put", "x", "1", 6), did(3, "get", "x", None, ("1", 5, 2))),
+    "an optimistic write over another": (
+        did(1, "put", "x", "1", 5), did(2, "put", "x", "2", 6), did(3, "cas_revision", "x", (5, "3"), (True, 7))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANOMALIES)
+def test_a_planted_anomaly_is_found_among_innocent_operations(name: str) -> None:
+    innocent = [did(9, "put", f"z{number}", str(number)) for number in range(5)]
+    finding = found(*innocent, *ANOMALIES[name])
+
+    assert finding is not None
+    assert 1 <= len(finding.operations) <= len(ANOMALIES[name])
+    assert len(finding.operations) + finding.omitted <= 5 + len(ANOMALIES[name])
+    assert "\n" in finding.why and finding.why.endswith(".")
+
+
+INNOCENT: dict[str, tuple[Operation, ...]] = {
+    "a full reply": (PUT_1, did(1, "put", "y", "2"), did(2, "range", None, ("", "", 0), ((("x", "1"),), 2, None))),
+    "bytes beyond text": (did(1, "put", "\u00e9", "1"), did(1, "put", "z", "2"), did(2, "range", None, ("z", b"\xc3\xaa", 0),
+                          ((("z", "2"), ("\u00e9", "1")), 2, 2))),
+    "a deletion of nothing keeps the revision": (
+        did(1, "put", "x", "1", 5), did(2, "delete", "y", None, (0, 5)), did(1, "put", "x", "2", 6)),
+    "put and deleted at once": (
+        did(1, "put", "y", "1", 5), did(1, "txn", None, ((), (("put", "x", "1"), ("delete", "x")), ()), (True, (None, (1, 5)), 5))),
+    "an equal revision in a read": (did(1, "put", "x", "1", 5), did(2, "txn", None, ((), (("get", "x"),), ()), (True, (("1", 5, 1),), 5))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INNOCENT)
+def test_what_looks_odd_and_is_right(name: str) -> None:
+    assert found(*INNOCENT[name]) is None
+
+
+def test_what_was_there_before_has_a_revision_that_a_read_may_tell() -> None:
+    reads = (did(1, "get", "x", None, ("1", 3, 2)), did(2, "get", "x", None, ("1", 3, 2)))
+
+    assert found(*reads, initial=(("x", "1"),)) is None
+    assert found(*reads, did(2, "get", "x", None, ("1", 4, 2)), initial=(("x", "1"),)) is not None
+    assert found(*reads) is not None
+
+
+def test_a_put_that_nobody_heard_of_has_a_revision_above_those_before_it() -> None:
+    unknown = at(did(2, "put", "x", "2"), 2, None)
+    after = [at(did(1, "put", "x", "1", 5), 0, 1), unknown]
+
+    def verdict(revision: int) -> Answer:
+        return check(History((*after, at(did(3, "get", "x", None, ("2", revision, 2)), 3, 4))), "kv").answer
+
+    assert Answer.VALID is verdict(6)
+    assert Answer.VALID is verdict(60)
+    assert Answer.INVALID is verdict(5)
+
+
+def test_what_depends_on_a_revision_that_nobody_knows_is_unknown_and_never_invalid() -> None:
+    """The swap may have won: if revision 7 was that of the unknown put. Then "3" is explained; the history does not tell."""
+    history = History(
+        (
+            at(did(1, "put", "x", "1", 5), 0, 1),
+            at(did(2, "put", "x", "2"), 2, None),
+            at(did(3, "cas_revision", "x", (7, "3")), 3, None),
+            at(did(4, "get", "x", None, ("3", 8, 3)), 4, 5),
+        )
+    )
+    verdict = check(history, "kv")
+
+    assert Answer.UNKNOWN is verdict.answer
+    assert "key 'x'" in verdict.reason and "a revision that may or may not be the key's" in verdict.reason
+
+
+def test_keys_that_nothing_joins_are_checked_apart() -> None:
+    operations = [did(1, "put", key, "1") for key in "abcdefg"]
+    operations += [did(1, "range", None, ("b", "d", 0)), did(1, "range", None, ("x", "y", 0)), did(1, "prefix", None, ("g", 0))]
+    operations += [did(1, "txn", None, ((("version", "c", "=", 0),), (("put", "e", "1"),), (("range", "f", "g", 0),)))]
+
+    expected = {"a": 1, "b, c, e and 1 more": 6, "d": 1, "g": 2, None: 1}
+    assert expected == {key: len(part) for key, part in partition(operations)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        (did(1, "put", None, "1"), "put has a key of text or bytes, not None"),
+        (did(1, "range", "x", ("", "", 0), ((), None, None)), "range has no key, not 'x'"),
+        (did(1, "put", "x", 1), "put is key, value; its argument is not 1"),
+        (did(1, "put", "x", "1", "2"), "the result of put is nothing, or its revision, not '2'"),
+        (did(1, "get", "x", None, ("1", 2)), r"the result of get is nothing if absent, the value, or \(value, revision, version\), not"),
+        (did(1, "range", None, ("", "", -1), ((), None, None)), "range is .start, end, limit.; its argument is not"),
+        (did(1, "range", None, ("", "", 0), (("x", "1"),)), "the result of range"),
+        (did(1, "txn", None, ((("lease", "x", "=", 1),), (), ()), (True, (), None)), "txn is .comparisons, then, otherwise.; its argument"),
+        (did(1, "txn", None, ((), (("put", "x", "1"),), ()), (True, (), None)), "the result of txn"),
+        (did(1, "txn", None, ((), (("swap", "x", "1"),), ()), (True, (None,), None)), "txn is .*; its argument is not"),
+    ],
+)
+def test_operations_that_are_none_of_the_models(operation: Operation, problem: str) -> None:
+    with pytest.raises(BadHistory, match=f"history:1: {problem}"):
+        found(operation)
+
+
+def test_initial_pairs_that_are_none() -> None:
+    with pytest.raises(BadHistory, match=r"the fact `initial` of a kv history is pairs"):
+        found(PUT_1, initial=3)
+
+
+def test_the_sentence_of_a_contradiction_across_keys() -> None:
+    finding = found(*ANOMALIES["a revision that falls, across keys"])
+
+    assert finding is not None
+    expected = (
+        "process 2 put 'y' = '1' at revision 4 (line 2):\n"
+        "it has revision 4, though process 1 (line 1) had returned before it began, with 5."
+    )
+    assert expected == finding.why
+    assert ["x", "y"] == [operation.key for operation in finding.operations]
+
+
+def test_the_states_are_told_in_words() -> None:
+    finding = found(did(1, "put", "x", "1", 5), did(1, "put", "x", "2", 6), did(3, "get", "x", None, ("1", 5, 1)))
+
+    assert finding is not None
+    assert ("holds 'x' = '1' at revision 5", "holds 'x' = '2' at revision 6") == finding.states
+    assert Outcome.OK is finding.operations[finding.stuck[0]].outcome
+    assert "in the best order key 'x' then holds 'x' = '2' at revision 6, and process 3 got 'x'" in finding.why
+
+
+def test_a_spoiled_answer_among_many_is_told_in_few_operations() -> None:
+    rng = Random(3)
+    history = generate(rng, ask, Service().answer, count=60, clients=3)
+    operations = list(history.operations)
+    gets = [number for number, each in enumerate(operations) if each.function == "get" and number > 30]
+    operations[gets[0]] = replace(operations[gets[0]], result="nobody wrote this")
+    verdict = check(History(tuple(operations)), "kv")
+
+    assert "but nobody ever wrote 'nobody wrote this'." in verdict.findings[0].why
+    assert len(verdict.findings[0].operations) < 10
