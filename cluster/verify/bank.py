@@ -85,6 +85,9 @@ class Bank:
     def partition(self, operations: Sequence[Operation]) -> Iterable[tuple[Key, Sequence[Operation]]]:
         return [(None, operations)]
 
+    def across(self, operations: Sequence[Operation]) -> Hint | None:
+        return None  # there is one part only
+
     def initial(self, operations: Sequence[Operation], facts: Mapping[str, object]) -> Hashable:
         return self.is_known, self.vector(self.opening) if self.is_known else (0,) * len(self.accounts)
 
