@@ -46,6 +46,8 @@ class Party:
         self.configuration = configuration
         self.bootstrap = b""
         self.member = False
+        self._claims: dict[NodeId, tuple[str, int]] = {}
+        """What members said of themselves when they were last let in: (storage, configuration index)."""
 
     def hello_to(self, destination: NodeId) -> Hello:
         mine = self.configuration().get(self.node)
@@ -63,6 +65,8 @@ class Party:
         if hello.destination != self.node:
             raise BadRequest(f"{hello.source} looks for {hello.destination} here, but this is {self.node}; check the addresses")
         self.check_storage(hello.source, hello.storage, hello.configuration_index)
+        if self.configuration().get(hello.source) is not None:
+            self._claims[hello.source] = hello.storage, hello.configuration_index
         return Welcome(self.storage, self.bootstrap, self.member)
 
     def check_bootstrap(self, peer: NodeId, bootstrap: bytes) -> None:
@@ -77,8 +81,15 @@ class Party:
             )
 
     def check_storage(self, peer: NodeId, storage: str, configuration_index: int = -1) -> None:
-        """A node whose disk was replaced must not vote under its old name, unless a newer configuration than ours says so."""
+        """A node whose disk was replaced must not vote under its old name, unless a newer configuration than ours says so.
+
+        What a peer claimed when it was let in holds for dialling it too. A joiner that reads old configurations in the log it is
+        given meets its own leader's former disk there: it must still answer that leader, or it never gets to the newer one.
+        """
         configuration = self.configuration()
+        claimed, claimed_index = self._claims.get(peer, ("", -1))
+        if claimed == storage:
+            configuration_index = max(configuration_index, claimed_index)
         known = configuration.get(peer)
         if known is None or known.storage == storage or configuration_index > configuration.index:
             return

@@ -52,6 +52,30 @@ def test_a_replaced_member_is_let_in_by_a_node_whose_configuration_is_older_than
     assert party().welcome(hello(storage="disk-9", configuration_index=41)).storage
 
 
+def test_a_joiner_answers_the_leader_whose_former_disk_its_old_log_names() -> None:
+    """Seed 13 of wiped disks in the simulator. 1. n2 lost its disk, was replaced, and leads. 2. n1 is replaced too: the log that
+    it is given begins with configurations that name n2's former disk. 3. It must dial n2 all the same, to acknowledge what it
+    was given: else it never gets to the newer configuration. 4. Another disk than the one let in is refused still."""
+    joiner = party()
+    with pytest.raises(BadRequest):
+        joiner.check_storage("n2", "disk-9")
+    joiner.welcome(hello(storage="disk-9", configuration_index=41))
+
+    joiner.check_storage("n2", "disk-9")
+    with pytest.raises(BadRequest):
+        joiner.check_storage("n2", "disk-8")
+
+
+def test_what_a_peer_claimed_counts_no_longer_once_we_know_as_much() -> None:
+    configuration = KNOWN
+    joiner = Party("demo", "n1", "disk-1", 7, "127.0.0.1:7101", lambda: configuration)
+    joiner.welcome(hello(storage="disk-9", configuration_index=41))
+    configuration = Configuration(KNOWN.members, index=41)
+
+    with pytest.raises(BadRequest):
+        joiner.check_storage("n2", "disk-9")
+
+
 def test_a_wiped_node_cannot_claim_a_newer_configuration() -> None:
     wiped = party(Configuration(), node="n2", storage="disk-9")
 
