@@ -20,7 +20,7 @@ from quorate.protocols.simulation.machine import with_sessions
 from quorate.protocols.simulation.nemesis import Nemesis, Strike
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.policy import Jitter
-from quorate.protocols.simulation.shapes import Pair, one_way
+from quorate.protocols.simulation.shapes import Pair, halves, one_way, ring
 from quorate.protocols.simulation.swarm import Settings, swarm
 from quorate.protocols.simulation.workload import Observer, Operation, Workload
 from quorate.protocols.simulation.world import World
@@ -145,6 +145,9 @@ class Campaign:
     def _liveness(self) -> None:
         world, quorum = self.world, self._quorum()
         self.nemesis.stop()
+        if not quorum:
+            world.coverage.reach("liveness not owed: no quorum is left")
+            return
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
         shunned = self._shun(quorum)
@@ -163,14 +166,27 @@ class Campaign:
     def _shun(self, quorum: list[NodeId]) -> bool:
         """The rest stays as it is; or it can no longer hear the quorum, or no longer be heard, for good. Whether it is so."""
         rest = [name for name in self.world.nodes if name not in quorum]
-        match Random(f"{self.seed}/rest").choice(("as it is", "deaf", "mute")):
+        match Random(f"{self.seed}/rest").choice(("as it is", "deaf", "mute", "on a bridge", "on a ring")):
             case "deaf":
                 self.world.network.cut(one_way(quorum, rest))
             case "mute":
                 self.world.network.cut(one_way(rest, quorum))
+            case "on a bridge":  # one of the quorum sees everybody
+                self._rearrange(quorum, halves([name for name in quorum if name != quorum[0]], rest))
+                return False
+            case "on a ring":  # no two of the rest see the same nodes
+                self._rearrange(quorum, ring([*quorum, *rest]))
+                return False
             case _:
                 return False
         return True
+
+    def _rearrange(self, quorum: list[NodeId], cut: list[Pair]) -> None:
+        """Heal all links but those of the quorum, which are healed, then cut these unless they are the quorum's."""
+        names = list(self.world.nodes)
+        others = [(one, other) for one in names for other in names if one != other and not (one in quorum and other in quorum)]
+        self.world.network.heal(others)
+        self.world.network.cut([pair for pair in cut if pair in others])
 
     def _stability(self, quorum: list[NodeId]) -> None:
         """Whoever cannot hear the quorum deposes nobody, however often it asks: no term begins in the quorum any more."""
@@ -194,6 +210,8 @@ class Campaign:
         world.trace.say("--", "everything is healed")
         self._heal(list(world.nodes))
         self.workload.on = False
+        if not self._quorum():
+            return
         goal, before = world.watch.ledger.end, -1
         while True:
             applied = self._applied(goal)
@@ -211,27 +229,22 @@ class Campaign:
 
     def _applied(self, goal: int) -> list[int]:
         nodes = self.world.nodes
-        members = [nodes[name] for name in self.world.watch.ledger.configuration.names if name in nodes]
+        last = self.world.watch.ledger.configuration
+        able = [nodes[one.name] for one in last.members if one.name in nodes and nodes[one.name].storage == one.storage]
+        members = [node for node in able if not node.disk.damaged]
         return [0 if node.core is None else min(goal, node.machine.applied) for node in members]
 
     def _timeouts(self, count: int) -> int:
         return self.world.schedule.now + count * self.world.engine.election_ticks * self.settings.tick_ns
 
     def _quorum(self) -> list[NodeId]:
-        """Nodes, in a seeded order, that are a majority of every configuration that may be in force."""
-        world = self.world
-        possible = [world.watch.ledger.configuration]
-        possible += [node.written_configuration() for node in world.nodes.values()]
-        committed = world.watch.ledger.configuration.index
-        possible = [configuration for configuration in possible if configuration.index >= committed]
-        names = list(world.nodes)
+        """Nodes, in a seeded order, that are a majority of every configuration that may be in force; none if too many disks are lost."""
+        names = [name for name, node in self.world.nodes.items() if not node.disk.damaged]
         Random(f"{self.seed}/quorum").shuffle(names)
-        chosen: list[NodeId] = []
-        for name in names:
-            if all(2 * sum(one in configuration.voters for one in chosen) > len(configuration.voters) for configuration in possible):
-                break
-            chosen.append(name)
-        return chosen
+        for count in range(1, len(names) + 1):
+            if self.world.is_quorum(names[:count]):
+                return names[:count]
+        return []
 
     def _heal(self, names: list[NodeId]) -> None:
         world = self.world
@@ -239,14 +252,16 @@ class Campaign:
         # Delays stay, but bounded: of heavy tails no election timeout is safe.
         sound = replace(self.settings.rule, drop_ppm=0, duplicate_ppm=0, reorder_ppm=0, corrupt_ppm=0, bytes_per_s=0, jitter=Jitter.UNIFORM)
         world.network.set(pairs, sound)
-        world.slow_disks, world.healthy = False, True
+        world.slow_disks.clear()
+        world.healthy = True
         for name in names:
             node = world.nodes[name]
-            node.fuse = 0
-            if node.disk.failed:
+            node.doom = None
+            if node.disk.failed or node.disk.stalled:
                 world.crash(node)
+            node.disk.full = False
             if node.core is None:
-                world.start(node)
-                world.run_clock(node)
+                if world.start(node):
+                    world.run_clock(node)
             elif node.paused:
                 node.resume()

@@ -1,6 +1,6 @@
 """A node's clock: virtual time seen through an oscillator that runs a little fast or slow.
 
-The rule it keeps: ticks never run backwards, and the rate stays within the bound that leases are allowed to assume.
+The rule it keeps: but for jumps, ticks never run backwards, and the rate stays within the bound that leases are allowed to assume.
 """
 
 from quorate.protocols.simulation.policy import PPM
@@ -10,7 +10,7 @@ DRIFT_MAX_PPM = 2_000
 
 
 class NodeClock:
-    """Counts ticks. `jump` moves it forward, as a suspended machine's clock does on waking."""
+    """Counts ticks. Whoever counts what elapsed must take a jump back for no time at all."""
 
     __slots__ = ("_local_ns", "_rate_ppm", "_since_ns", "tick_ns")
 
@@ -37,6 +37,6 @@ class NodeClock:
         self._since_ns = now_ns
         self._rate_ppm = rate_ppm
 
-    def jump(self, forward_ns: int) -> None:
-        assert forward_ns >= 0, forward_ns
-        self._local_ns += forward_ns
+    def jump(self, by_ns: int) -> None:
+        """Beyond every bound: no lease can be relied on in a world where clocks jump."""
+        self._local_ns += by_ns

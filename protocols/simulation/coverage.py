@@ -6,6 +6,8 @@ A simulator that never reached a place has proved nothing about it.
 
 from typing import TYPE_CHECKING
 
+from quorate.protocols.core import Configuration, Recovered
+
 if TYPE_CHECKING:
     from quorate.protocols.simulation.node import Node
     from quorate.protocols.simulation.world import World
@@ -35,6 +37,18 @@ class Coverage:
 
     def reach(self, branch: str, count: int = 1) -> None:
         self.sometimes[branch] = self.sometimes.get(branch, 0) + count
+
+    def recovered(self, recovered: Recovered) -> None:
+        """A node starts from what its disk gave back."""
+        if recovered.snapshot is not None:
+            self.reach("recovered: snapshot and entries" if recovered.entries else "recovered: snapshot")
+        else:
+            self.reach("recovered: entries" if recovered.entries else "recovered: nothing")
+
+    def truncated(self, configuration: Configuration | None, index: int) -> None:
+        """A node drops what lies above `index`; its latest configuration was this one."""
+        if configuration is not None and configuration.index > index:
+            self.reach("configuration taken back")
 
 
 def role(world: "World", node: "Node") -> str:

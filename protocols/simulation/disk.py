@@ -1,7 +1,10 @@
 """The simulated disk: a write cache, fsync as an event that takes time, and what a crash leaves of it.
 
 The rule it keeps: a batch is atomic; after a crash the log holds every batch that was synced and a seeded prefix of those that
-were not. It is the port `Storage`, with snapshot images beside the log.
+were not; the one after the prefix may be torn, or a bit of it flipped, which recovery cuts off alike. It is the port `Storage`, with
+snapshot images beside the log. What goes wrong is what cluster/storage knows: after a failed or full write nothing more is written
+or answered until a restart; a flipped bit in a batch with a later one behind it is damage, and the node refuses to start. (A flip in
+the last synced batch looks like a torn tail and is cut: no log can tell, the real one says so, and no fault here flips that one.)
 """
 
 from collections import deque
@@ -24,6 +27,10 @@ class Batch:
     entries: list[Entry]
     snapshot: Snapshot | None
     synced: Callable[[int], None]
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.entries or self.promise or self.snapshot or self.truncate is not None)
 
 
 class Fold:
@@ -99,6 +106,16 @@ class SimulatedDisk:
         self.durable = Fold()
         self.images: dict[str, Image] = {}
         self.failed = False
+        self.on_failed: Callable[[str], None] = lambda why: None
+        """Told once, when a write or an fsync has failed."""
+        self.stalled = False
+        self.full = False
+        self.damaged = False
+        """The log cannot be read any more."""
+        self.torn = 0
+        """How many crashes left half a batch behind the end of the log, for recovery to cut."""
+        self._batches = 0
+        """How many batches lie in the log."""
         self.held = False
         """A fixed schedule holds the disk back: fsyncs begin only when `release` is called."""
 
@@ -130,24 +147,45 @@ class SimulatedDisk:
         """The process died: a prefix of what was not synced survives, whole batches only."""
         kept = self._rng.randint(0, len(self._queue))
         for _ in range(kept):
-            self.durable.add(self._queue.popleft())
+            self._keep(self._queue.popleft())
+        if self._queue and self._rng.getrandbits(1):
+            self.torn += 1
         self._queue.clear()
         self._covered = 0
         self._life += 1
-        self.failed = False
+        self.failed = self.stalled = False
+
+    def flip_bit(self) -> bool:
+        """In a batch at rest that is not the last. False if there is none."""
+        if self._batches < 2:
+            return False
+        self.damaged = True
+        return True
+
+    def wipe(self) -> None:
+        """Another disk stands in its place, empty."""
+        self.crash()
+        self.durable = Fold()
+        self.images = {}
+        self._batches = self.torn = 0
+        self.full = self.damaged = False
 
     def flush(self) -> None:
         """Before a crash on a fixed schedule: all that was written happens to have reached the disk."""
         while self._queue:
-            self.durable.add(self._queue.popleft())
+            self._keep(self._queue.popleft())
 
     def discard(self) -> None:
         """Before a crash on a fixed schedule: nothing that was not synced has reached the disk."""
         self._queue.clear()
 
     def fail(self) -> None:
-        """From now on nothing becomes durable and nothing is answered."""
+        """The next fsync fails; from then on nothing becomes durable and nothing is answered."""
         self.failed = True
+
+    def stall(self) -> None:
+        """From now on no fsync ends, and nobody is told."""
+        self.stalled = True
 
     def release(self, count: int | None = None) -> None:
         """End a hold and sync all that has gathered; or sync only the first `count` batches, and hold on."""
@@ -159,24 +197,32 @@ class SimulatedDisk:
     def _begin(self) -> None:
         self._covered = len(self._queue)
         # A fsync for batches that write nothing is a barrier: it costs no disk write, and still answers in order.
-        writes = any(batch.entries or batch.promise or batch.snapshot or batch.truncate is not None for batch in self._queue)
+        writes = any(batch.writes for batch in self._queue)
         self._schedule.after(self._latency() if writes else 0, self._complete, self._life)
 
     def _complete(self, life: int) -> None:
-        if life != self._life or self.failed:
+        if life != self._life or self.stalled:
+            return
+        if self.failed or self.full:
+            self.stalled = True
+            self.on_failed("the disk is full" if self.full else "an fsync failed")
             return
         done = [self._queue.popleft() for _ in range(self._covered)]
         self._covered = 0
         for batch in done:
-            self.durable.add(batch)
+            self._keep(batch)
         if self._queue and not self.held:
             self._begin()
         for batch in done:
             if life == self._life:  # an answer may have led to a crash
                 batch.synced(batch.serial)
 
+    def _keep(self, batch: Batch) -> None:
+        self.durable.add(batch)
+        self._batches += batch.writes
+
     def _saved(self, life: int, image: Image, done: Callable[[bool], None]) -> None:
-        durable = life == self._life and not self.failed
+        durable = life == self._life and not (self.failed or self.stalled or self.full)
         if durable:
             self.images[image.snapshot.id] = image
         done(durable)

@@ -58,9 +58,9 @@ class Watch:
         self._leaders: dict[int, tuple[NodeId, int]] = {}
         self._newest = 0
         """The highest term that anybody has led."""
-        self._votes: dict[tuple[NodeId, int], NodeId] = {}
+        self._votes: dict[tuple[str, int], NodeId] = {}
         self._identities: dict[tuple[int, int], tuple[int, int, bytes, int]] = {}
-        self._matches: dict[NodeId, tuple[int, dict[NodeId, int]]] = {}
+        self._matches: dict[NodeId, tuple[int, dict[str, int]]] = {}
         self._steps = 0
         self.fingerprint = 0
         """A digest of every step of every node: two runs of one seed that differ in anything differ in this."""
@@ -74,7 +74,7 @@ class Watch:
             durable, vote = node.promised = self._view.promised(node.disk.durable.promise)
             if term < durable:
                 raise Violation(TERM_GROWS, f"{node} starts in term {term} with term {durable} on its disk")
-            self._voted(node.name, durable, vote)
+            self._voted(node.storage, durable, vote)
         node.term, node.commit = term, commit
         self._matches.pop(node.name, None)
 
@@ -139,7 +139,7 @@ class Watch:
         grant = self._view.granted(message)
         if grant is not None:
             term, candidate = grant
-            self._voted(node.name, term, to if candidate is None else candidate)
+            self._voted(node.storage, term, to if candidate is None else candidate)
 
     def applied(self, node: "Node", entry: Entry, result: bytes) -> None:
         """The node's state machine moved forward by one entry."""
@@ -184,9 +184,11 @@ class Watch:
         """What incremental checks cannot see: the durable logs, all together, still hold everything committed."""
         # What was committed under a change that never committed lies on a quorum of that change: every quorum of the
         # configuration before it meets that one, and so holds it somewhere.
-        end, voters = self.ledger.end, self.ledger.configuration.voters
-        lacking = sum(not (name in self._nodes and self._nodes[name].disk.durable.holds(end, self.ledger.terms[end])) for name in voters)
-        if 2 * lacking > len(voters):
+        # Whoever lost its disk has no vote to elect anyone with who lacks the entry.
+        end, configuration = self.ledger.end, self.ledger.configuration
+        able = [node for node in self._nodes.values() if node.votes_in(configuration)]
+        lacking = sum(not node.disk.durable.holds(end, self.ledger.terms[end]) for node in able)
+        if 2 * lacking > len(configuration.voters):
             raise Violation(QUORUM_DURABLE, self._holders(end))
         for node in self._nodes.values():
             fold = node.disk.durable
@@ -218,7 +220,8 @@ class Watch:
     def _quorum_holds(self, index: int, configurations: list[Configuration]) -> bool:
         term = self.ledger.terms[index]
         for configuration in configurations:
-            count = sum(name in self._nodes and self._nodes[name].disk.durable.holds(index, term) for name in configuration.voters)
+            voters = [self._nodes[name] for name in configuration.voters if name in self._nodes]
+            count = sum(node.disk.durable.holds(index, term) or not node.votes_in(configuration) for node in voters)
             if 2 * count > len(configuration.voters):
                 return True
         return False
@@ -261,7 +264,7 @@ class Watch:
             raise Violation(ONE_VOTE, f"{node} writes a vote for {vote} in term {term} after one for {voted}")
         node.promised = (term, vote)
 
-    def _voted(self, voter: NodeId, term: int, candidate: NodeId | None) -> None:
+    def _voted(self, voter: str, term: int, candidate: NodeId | None) -> None:
         if candidate is not None and self._votes.setdefault((voter, term), candidate) != candidate:
             raise Violation(ONE_VOTE, f"{voter} votes in term {term} for {self._votes[voter, term]} and for {candidate}")
 
@@ -281,11 +284,12 @@ class Watch:
         who = (node.name, node.incarnation)
         if self._leaders.setdefault(term, who) != who:
             raise Violation(ONE_LEADER, f"{node} leads term {term}, which {self._leaders[term]} has led")
-        self._voted(node.name, term, node.name)
+        self._voted(node.storage, term, node.name)
         node.leads, self._newest = term, max(self._newest, term)
         if self._engine.votes:
             voters = core.configuration.voters
-            granted = sorted(voter for voter in voters if self._votes.get((voter, term)) == node.name)
+            disks = {one.name: one.storage for one in core.configuration.members if one.voter}
+            granted = sorted(voter for voter, disk in disks.items() if self._votes.get((disk, term)) == node.name)
             if 2 * len(granted) <= len(voters):
                 raise Violation(ELECTED, f"{node} leads term {term} by the votes of {granted} among the voters {sorted(voters)}")
         end = self.ledger.end
@@ -306,7 +310,9 @@ class Watch:
             raise Violation(ONE_CHANGE, f"{node} goes from voters {sorted(former.voters)} to {sorted(now.voters)} in one step")
 
     def _compare_matches(self, node: "Node", core: Core, term: int) -> None:
-        now = dict(self._view.matches(core))
+        members = core.configuration
+        # By disk, not by name: what is known of a wiped disk says nothing of the one in its place.
+        now = {member.storage: match for name, match in self._view.matches(core).items() if (member := members.get(name)) is not None}
         known_term, known = self._matches.get(node.name, (0, {}))
         if known_term == term:
             for peer, match in now.items():

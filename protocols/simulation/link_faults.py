@@ -156,5 +156,5 @@ class LinkFaults:
     def _heal(self, aim: Aim) -> bool:
         aim.at(*self._world.nodes.values())
         self._world.network.heal()
-        self._world.slow_disks = False
+        self._world.slow_disks.clear()
         return True

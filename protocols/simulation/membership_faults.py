@@ -1,7 +1,9 @@
 """What operators ask for while things go wrong: membership changes and hand-overs of the leadership."""
 
-from quorate.protocols.core import AddLearner, Change, Configuration, NodeId, Promote, Remove
+from quorate.protocols.core import AddLearner, Change, Configuration, Member, NodeId, Promote, Remove
 from quorate.protocols.simulation.aim import Aim, Fault
+from quorate.protocols.simulation.node import Node
+from quorate.protocols.simulation.repairs import Repairs
 from quorate.protocols.simulation.workload import Operation, Outcome
 from quorate.protocols.simulation.world import World, member
 
@@ -12,8 +14,9 @@ NODES_MAX = 8
 class MembershipFaults:
     """Not faults in themselves, but struck at the same random times."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, repairs: Repairs) -> None:
         self._world = world
+        self._repairs = repairs
         self.outcomes: dict[str, int] = {}
         """How what was asked for ended, by "kind outcome"."""
         self.acts: dict[str, Fault] = {
@@ -54,9 +57,9 @@ class MembershipFaults:
     def _add_learner(self, aim: Aim) -> bool:
         """A new node with an empty disk and no idea of the others. Names are never used again."""
         world = self._world
-        if len(world.nodes) >= NODES_MAX:
+        if len(world.nodes) >= NODES_MAX or world.leader() is None:
             return False
-        joining = member(len(world.nodes) + 1, voter=False, promote=aim.rng.random() < 0.7)
+        joining = member(world.next_number(), voter=False, promote=aim.rng.random() < 0.7)
         if not self._change(aim, AddLearner(joining)):
             return False
         node = world.add(joining, Configuration())
@@ -69,5 +72,28 @@ class MembershipFaults:
         return bool(learners) and self._change(aim, Promote(aim.first_of(learners)))
 
     def _remove(self, aim: Aim) -> bool:
-        names = self._configuration().names
-        return len(names) > 1 and self._change(aim, Remove(aim.first_of(names)))
+        """Not while a voter's disk is lost: what is left might be no quorum any more."""
+        configuration = self._configuration()
+        if len(configuration.names) < 2 or not all(self._world.nodes[name].votes_in(configuration) for name in configuration.voters):
+            return False
+        return self._change(aim, Remove(aim.first_of(configuration.names)))
+
+    # --- a member whose disk was lost ---
+
+    def replace_later(self, aim: Aim, node: Node) -> None:
+        """`quorate member replace`: take the member out, and the same name with its new disk in, as a learner that is promoted."""
+        self._world.schedule.after(aim.rng.randrange(2 * self._world.settings.repair_ns) + 1, self._replace, aim, node, node.storage)
+
+    def _replace(self, aim: Aim, node: Node, storage: str) -> None:
+        if not self._repairs.on or node.storage != storage:
+            return
+        known = self._configuration().get(node.name)
+        if known is not None and known.storage == storage:
+            self._world.coverage.reach("a lost disk was replaced")
+            return
+        joining = Member(node.name, node.number, storage, voter=False, promote=True)
+        change: Change = AddLearner(joining) if known is None else Remove(node.name)
+        leader = self._world.leader()
+        if leader is not None:
+            self._world.request(leader.name, Operation("change", self._settled, change=change))
+        self.replace_later(aim, node)

@@ -9,6 +9,7 @@ from random import Random
 
 from quorate.protocols.simulation.aim import Aim
 from quorate.protocols.simulation.coverage import phase
+from quorate.protocols.simulation.disk_faults import DiskFaults
 from quorate.protocols.simulation.link_faults import LinkFaults
 from quorate.protocols.simulation.membership_faults import MembershipFaults
 from quorate.protocols.simulation.process_faults import ProcessFaults
@@ -38,8 +39,13 @@ class Nemesis:
         self._number = 0
         self._repairs = Repairs(world)
         self.strikes: list[Strike] = []
-        self._changes = MembershipFaults(world)
-        acts = {**ProcessFaults(world, self._repairs).acts, **LinkFaults(world, self._repairs).acts, **self._changes.acts}
+        self._changes = MembershipFaults(world, self._repairs)
+        acts = {
+            **ProcessFaults(world, self._repairs).acts,
+            **LinkFaults(world, self._repairs).acts,
+            **DiskFaults(world, self._repairs, self._changes).acts,
+            **self._changes.acts,
+        }
         assert set(acts) == set(FAULTS), set(acts) ^ set(FAULTS)
         self._acts = acts
 

@@ -6,6 +6,7 @@ The real driver keeps the same order.
 """
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 from quorate.protocols.core import (
@@ -23,8 +24,8 @@ from quorate.protocols.core import (
 )
 from quorate.protocols.simulation.clock import NodeClock
 from quorate.protocols.simulation.disk import Fold, SimulatedDisk
+from quorate.protocols.simulation.doom import Doom
 from quorate.protocols.simulation.host import Host
-from quorate.protocols.simulation.machine import Image
 from quorate.protocols.simulation.requests import Requests
 from quorate.protocols.simulation.snapshots import Snapshots
 from quorate.protocols.simulation.workload import Operation, Outcome
@@ -42,6 +43,8 @@ class Node:
         self.host = host
         self.name: NodeId = member.name
         self.number = member.number
+        self.storage = member.storage
+        """The id of its disk; a wiped disk has another."""
         self.bootstrap = bootstrap
         self.disk = disk
         self.clock = clock
@@ -51,9 +54,10 @@ class Node:
         self.machine = self.host.machine()
         self.configuration = bootstrap
         """As applied, which is what a snapshot must carry."""
-        self.fuse = 0
-        """The node dies after so many more acts; 0 for never."""
+        self.doom: Doom | None = None
+        """How the process is about to die."""
         self.paused = False
+        """The process stands still (SIGSTOP): everything waits in front of it, until `resume`."""
         # What the invariants remember of this node.
         self.written = Fold()
         self.term = self.commit = self.leads = self.taken = 0
@@ -66,10 +70,11 @@ class Node:
 
     # --- life and death ---
 
-    def start(self) -> None:
+    def start(self, doom: Doom | None = None) -> None:
         """Begin the next incarnation from what the disk gives back."""
         assert self.core is None, self
         recovered = self.disk.load()
+        self.host.coverage.recovered(recovered)
         self.incarnation = self._next_incarnation()
         self._begin()
         self.machine = self.host.machine()
@@ -86,6 +91,7 @@ class Node:
             self.name, self.bootstrap, options, rng, self.incarnation, recovered.promise, recovered.snapshot, recovered.entries
         )
         self.host.watch.started(self, self.core)
+        self.doom = doom
         self.turn()
 
     def _next_incarnation(self) -> int:
@@ -103,7 +109,7 @@ class Node:
         self._backlog: deque[Entry] = deque()
         self._ticks = 0
         self._turn_due = False
-        self.fuse = 0
+        self.doom = None
         self.paused = False
         self.leads = 0
         self.promised = (0, None)
@@ -116,45 +122,33 @@ class Node:
         for operation in lost:
             operation.settle(operation, Outcome.UNKNOWN, None)
 
-    def _dies(self) -> bool:
-        """One act was carried out: burn the fuse. True if the node is gone."""
-        self.fuse -= 1
-        if self.fuse:
+    def dies(self, act: str, message: Message | None = None) -> bool:
+        """One act was carried out, one of doom.ACTS. True if the node is gone."""
+        doom = self.doom
+        if doom is None or not doom.falls(act, message):
             return False
+        self.host.coverage.reach(f"died after {act}")
         self.host.crash(self)
+        doom.after(self)
         return True
 
     # --- what arrives ---
 
     def deliver(self, sender: NodeId, message: Message) -> None:
-        if self.core is not None:
+        if self.core is not None and not (self.doom is not None and self.dies("receive", message)):
             self._inbox.append((sender, message))
             self._wake()
 
-    def unreachable(self, peer: NodeId) -> None:
+    def tell(self, event: Callable[[Core], None]) -> None:
+        """Feed the core any other event, if there is one to feed."""
         if self.core is not None:
-            self.core.unreachable(peer)
+            event(self.core)
             self._wake()
 
     def request(self, operation: Operation) -> None:
         operation.node = self.name
         self.requests.queued.append(operation)
         self._wake()
-
-    def received(self, sender: NodeId, image: Image) -> None:
-        """A peer's snapshot is durable here."""
-        if self.core is not None:
-            self.core.received(sender, image.snapshot)
-            self._wake()
-
-    def transferred(self, to: NodeId, snapshot: Snapshot, ok: bool) -> None:
-        if self.core is not None:
-            self.core.transferred(to, snapshot, ok)
-            self._wake()
-
-    def pause(self) -> None:
-        """The process stands still (SIGSTOP): everything waits in front of it."""
-        self.paused = True
 
     def resume(self) -> None:
         self.paused = False
@@ -202,8 +196,8 @@ class Node:
 
     def _tick(self, core: Core) -> None:
         now = self.clock.ticks(self.host.schedule.now)
-        if now != self._ticks:
-            elapsed, self._ticks = now - self._ticks, now
+        elapsed, self._ticks = now - self._ticks, now
+        if elapsed > 0:  # a clock that was set back: no time has passed, and we count from here
             core.tick(elapsed)
             if self.leads:
                 self.requests.propose_due(core, now)
@@ -235,7 +229,7 @@ class Node:
             return
         if effects.snapshot is not None and effects.snapshot.index > self.machine.applied:
             self._restore(effects.snapshot)
-            if self.fuse and self._dies():
+            if self.dies("restore"):
                 return
         if effects.committed:
             self._backlog.extend(effects.committed)
@@ -245,8 +239,12 @@ class Node:
             return
         if effects.done or effects.refused:
             self.requests.resolve(effects)
+            if self.core is None:
+                return
         for transfer in effects.transfers:
             self.snapshots.transfer(transfer)
+            if self.dies("stream"):
+                return
         self.snapshots.compact()
 
     def _send(self, sends: list[Send]) -> bool:
@@ -254,7 +252,7 @@ class Node:
         for send in sends:
             watch.sends(self, send.to, send.message)
             transport.send(send.to, send.message)
-            if self.fuse and self._dies():
+            if self.doom is not None and self.dies("send", send.message):
                 return False
         return True
 
@@ -263,6 +261,8 @@ class Node:
         assert self.core is not None, self
         serial, waiting = effects.serial, effects.sends_after_sync
         if effects.writes:
+            if effects.truncate is not None:
+                self.host.coverage.truncated(self.written.configuration(), effects.truncate)
             self.written.add(effects)
         self.host.watch.wrote(self, self.core, effects)
         if effects.writes or (waiting and self._must_wait()):
@@ -270,7 +270,7 @@ class Node:
             if waiting:
                 self._after_sync.append((serial, waiting))
             self.disk.write(effects, self.synced)
-            return not (self.fuse and self._dies())
+            return not self.dies("write")
         return self._send(waiting)
 
     def _must_wait(self) -> bool:
@@ -285,6 +285,8 @@ class Node:
             self._held_serial = serial
             return
         self._synced_serial = serial
+        if self.doom is not None and self.dies("sync"):
+            return
         while self._after_sync and self._after_sync[0][0] <= serial:
             if not self._send(self._after_sync.popleft()[1]):
                 return
@@ -318,10 +320,12 @@ class Node:
                 self.configuration = Configuration.decode(entry.data, entry.index)
             elif entry.kind == Kind.COMMAND:
                 self.requests.applied(entry, result)
-            if self.fuse and self._dies():
+            if self.doom is not None and self.dies("apply"):
                 return False
         if self.requests.reads:
             self.requests.answer()
+        if self.core is None:
+            return False
         if backlog:
             self.host.schedule.after(self.host.settings.turn_ns + 1, self._go_on, self.incarnation)
         return True
@@ -336,12 +340,19 @@ class Node:
         """The latest configuration in the log as written (before the index `below`), committed or not, running or not."""
         return self.written.configuration(below) or self.bootstrap
 
+    def votes_in(self, configuration: Configuration) -> bool:
+        """Whether this node, with the disk that it has, is a voter."""
+        one = configuration.get(self.name)
+        return one is not None and one.voter and one.storage == self.storage and not self.disk.damaged
+
+    def accepts_disk(self, peer: NodeId, storage: str, configuration_index: int = -1) -> bool:
+        """Whether a peer that votes with this disk may speak to us: its name must not stand for another one, unless it knows a newer
+        configuration (`configuration_index`) that says so. As cluster/runtime/handshake.py, `Party.check_storage`, has it."""
+        assert self.core is not None, self
+        configuration = self.core.configuration
+        known = configuration.get(peer)
+        return known is None or known.storage == storage or configuration_index > configuration.index
+
     def may_freeze(self, core: Core, index: int) -> bool:
         """What is applied may rest on other nodes' disks alone; a snapshot must not run ahead of the log that it replaces."""
         return core.status.durable >= index
-
-    def compacted(self, snapshot: Snapshot) -> None:
-        """A snapshot of our own state is durable."""
-        if self.core is not None:
-            self.core.compact(snapshot)
-            self._wake()

@@ -4,6 +4,7 @@ The rule it keeps: once `on` is False nothing is repaired by itself any more, so
 """
 
 from quorate.protocols.simulation.aim import Aim
+from quorate.protocols.simulation.doom import Doom
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.shapes import Pair
 from quorate.protocols.simulation.world import World
@@ -18,14 +19,13 @@ class Repairs:
         """Within twice the repair time; it does nothing if the node runs by then."""
         self._world.schedule.after(aim.rng.randrange(2 * self._world.settings.repair_ns) + 1, self.restart, node)
 
-    def restart(self, node: Node) -> None:
-        if node.core is None and self.on:
-            self._world.start(node)
+    def restart(self, node: Node, doom: Doom | None = None) -> None:
+        if node.core is None and self.on and self._world.start(node, doom):
             self._world.run_clock(node)
 
     def replace_process(self, aim: Aim, node: Node, incarnation: int) -> None:
-        """Kill this incarnation if it still runs, and restart it later."""
-        if node.incarnation == incarnation and node.core is not None:
+        """End this incarnation if it still runs, and start the next later."""
+        if node.incarnation == incarnation:
             self._world.crash(node)
             self.restart_later(aim, node)
 

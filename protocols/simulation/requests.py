@@ -109,15 +109,22 @@ class Requests:
                 operation.index, operation.result = applied, node.machine.state.query(operation.data)
                 node.host.watch.answers(node, operation)
                 operation.settle(operation, Outcome.DONE, None)
+                if node.dies("answer"):
+                    return
 
     def resolve(self, effects: Effects) -> None:
         """Changes and transfers that took effect, and whatever was refused."""
         for token in effects.done:
-            self._settle(token, Outcome.DONE, None)
+            if self._settle(token, Outcome.DONE, None):
+                return
         for refused in effects.refused:
-            self._settle(refused.token, Outcome.REFUSED, refused.leader)
+            if self._settle(refused.token, Outcome.REFUSED, refused.leader):
+                return
 
-    def _settle(self, token: Token, outcome: Outcome, leader: NodeId | None) -> None:
+    def _settle(self, token: Token, outcome: Outcome, leader: NodeId | None) -> bool:
+        """True if the node died of it."""
         operation = self.open.pop(token, None)
-        if operation is not None:
-            operation.settle(operation, outcome, leader)
+        if operation is None:
+            return False
+        operation.settle(operation, outcome, leader)
+        return self._node.dies("answer")

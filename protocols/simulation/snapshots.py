@@ -24,7 +24,7 @@ class Snapshots:
         node = self._node
         image = node.disk.images.get(transfer.snapshot.id)
         if image is None:  # a newer one has replaced it
-            node.host.schedule.after(1, node.transferred, transfer.to, transfer.snapshot, False)
+            node.host.schedule.after(1, node.tell, lambda core: core.transferred(transfer.to, transfer.snapshot, False))
         else:
             node.host.transfer(node, transfer, image)
 
@@ -46,15 +46,17 @@ class Snapshots:
         node.host.watch.freezes(node, image)
         self._saving = True
         node.disk.save(image, lambda durable: self._frozen(snapshot, durable))
+        node.dies("image")
         return True
 
     def _frozen(self, snapshot: Snapshot, durable: bool) -> None:
         if self._node.snapshots is not self:
             return  # it was an earlier life's
-        self._saving = not durable
+        self._saving = False  # on a full disk the next one is tried when it is due
         if durable and snapshot.index > self.index:
             self.index = snapshot.index
-            self._node.compacted(snapshot)
+            if not self._node.dies("image"):
+                self._node.tell(lambda core: core.compact(snapshot))
 
     def forget_older(self) -> None:
         """Older images than the durable log begins with are of no use to anyone."""

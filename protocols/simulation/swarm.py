@@ -17,6 +17,8 @@ TICK_NS = 10 * MILLISECOND
 FAULTS = (
     "crash",
     "crash_within",
+    "crash_at",
+    "crash_loop",
     "crash_all",
     "pause",
     "isolate",
@@ -36,8 +38,13 @@ FAULTS = (
     "reset",
     "heal",
     "slow_disk",
+    "stall_disk",
     "fail_disk",
+    "full_disk",
+    "flip_bit",
+    "wipe_disk",
     "drift",
+    "jump",
     "transfer",
     "add_learner",
     "promote",
@@ -138,6 +145,8 @@ def swarm(seed: int, nodes: int | None = None) -> Settings:
     settings.fault_ns = pick((30, 100, 300, 1_000)) * MILLISECOND
     settings.repair_ns = pick((50, 300, 1_500)) * MILLISECOND
     settings.weights = tuple(0 if rng.random() < 0.4 else rng.randint(1, 8) for _ in FAULTS)
+    if settings.weights[FAULTS.index("jump")]:
+        settings.lease_ppm = 0  # a lease counts on clocks that keep their bound
     settings.variant = rng.getrandbits(32)
     return settings
 

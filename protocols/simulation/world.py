@@ -3,12 +3,15 @@
 The rule it keeps: nothing in here decides what goes wrong. Faults and clients come from outside (nemesis, workload, a scenario).
 """
 
+from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from quorate.protocols.core import Configuration, Member, Message, NodeId, Transfer
 from quorate.protocols.simulation.clock import NodeClock
 from quorate.protocols.simulation.coverage import Coverage
 from quorate.protocols.simulation.disk import SimulatedDisk
+from quorate.protocols.simulation.doom import Doom
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import Watch
 from quorate.protocols.simulation.ledger import Violation
@@ -32,6 +35,14 @@ CORE_ASSERTION = "the core raises nothing, and its own assertions hold"
 
 def member(number: int, *, voter: bool = True, promote: bool = False) -> Member:
     return Member(f"n{number}", number, storage=f"disk{number}", voter=voter, promote=promote)
+
+
+def claimed_index(node: Node) -> int:
+    """What a node says of itself at the door: the index of its configuration if that names it with the disk that it has, else -1."""
+    assert node.core is not None, node
+    configuration = node.core.configuration
+    own = configuration.get(node.name)
+    return configuration.index if own is not None and own.storage == node.storage else -1
 
 
 class World:
@@ -61,8 +72,11 @@ class World:
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
         self.watch = Watch(engine, self.bootstrap, self.nodes)
-        self.slow_disks = False
-        """Every fsync is a slow one."""
+        self.slow_disks: set[NodeId] = set()  # only ever asked about membership, never iterated
+        """Every fsync of these is a slow one."""
+        self._wiped = False
+        """Some disk was wiped: who speaks to whom must be looked at."""
+        self._numbers = 0
         self.healthy = False
         """No fsync is slow and no snapshot transfer breaks, whatever the settings say."""
         self.streaming = 0
@@ -85,16 +99,33 @@ class World:
 
     def add(self, joining: Member, bootstrap: Configuration) -> Node:
         """Make a node that is down and knows nothing but `bootstrap`; a joiner's is empty."""
-        disk = self._disk_class(self.schedule, Random(f"{self.seed}/disk/{joining.name}"), self._fsync_ns)
+        disk = self._disk_class(self.schedule, Random(f"{self.seed}/disk/{joining.name}"), partial(self._fsync_ns, joining.name))
         offset = self.rng.randrange(1_000 * self.settings.tick_ns)
         clock = NodeClock(self.settings.tick_ns, offset)
         node = self._node_class(self, joining, bootstrap, disk, clock, self.network.transport(joining.name))
+        disk.on_failed = lambda why: self.fail(node, why)
         self.nodes[joining.name] = node
+        self._numbers = max(self._numbers, joining.number)
         return node
 
-    def start(self, node: Node) -> None:
-        node.start()
-        self.trace.say(node.name, f"starts, incarnation {node.incarnation}")
+    def next_number(self) -> int:
+        """One that no node ever had: a number names the origins of one disk's life."""
+        self._numbers += 1
+        return self._numbers
+
+    def start(self, node: Node, doom: Doom | None = None) -> bool:
+        """Begin the node's next incarnation, if its disk lets it."""
+        obstacle = "its log is damaged" if node.disk.damaged else "its disk is full" if node.disk.full else ""
+        if obstacle:
+            self.coverage.reach(f"start refused: {obstacle}")
+            self.trace.say(node.name, f"does not start: {obstacle}")
+            return False
+        if node.disk.torn:
+            node.disk.torn = 0
+            self.coverage.reach("recovered: torn tail cut")
+        self.trace.say(node.name, f"starts, incarnation {node.incarnation + 1}")
+        node.start(doom)
+        return True
 
     def run_clock(self, node: Node) -> None:
         """Let the node take a turn at each tick of its clock, for this incarnation."""
@@ -118,6 +149,36 @@ class World:
             if name != node.name:
                 self.hint(name, node.name)
 
+    def fail(self, node: Node, why: str) -> None:
+        """A log that cannot be written stops the replica: it says nothing more until it is restarted, and nobody hears of it."""
+        if node.core is not None:
+            self.coverage.reach(f"stopped: {why}")
+            self.trace.say(node.name, f"stops: {why}")
+            node.stop()
+            node.disk.crash()
+            node.written = node.disk.durable.copy()
+
+    def wipe(self, node: Node) -> None:
+        """The node has died and lost its disk: it comes back under its name, with an empty disk of another id, and knows no cluster."""
+        assert node.core is None, node
+        self.trace.say(node.name, "has lost its disk")
+        node.disk.wipe()
+        node.written = node.disk.durable.copy()
+        node.number = self.next_number()
+        node.storage = member(node.number).storage
+        node.bootstrap = Configuration()
+        self.network.close(node.name)
+        self._wiped = True
+
+    def admitted(self, source: Node, destination: Node) -> bool:
+        """Whether a connection from one node to another stands: each accepts the other's disk."""
+        if source.core is None or destination.core is None:
+            return True
+        return all(
+            one.accepts_disk(other.name, other.storage, claimed_index(other))
+            for one, other in ((source, destination), (destination, source))
+        )
+
     def hint(self, name: NodeId, peer: NodeId) -> None:
         """Perhaps tell a node that its connection to a peer broke; a cut link carries no such news."""
         if not self.network.is_cut(peer, name) and self.rng.randrange(PPM) < self.settings.hint_ppm:
@@ -132,17 +193,35 @@ class World:
 
     def _unreachable(self, name: NodeId, peer: NodeId) -> None:
         self.trace.say(name, f"loses its connection to {peer}")
-        self.nodes[name].unreachable(peer)
+        self.nodes[name].tell(lambda core: core.unreachable(peer))
 
     def deliver(self, source: NodeId, destination: NodeId, message: Message) -> None:
         node = self.nodes.get(destination)
         if node is not None:
+            if self._wiped and not self.admitted(self.nodes[source], node):
+                self.coverage.reach("refused: another disk under a known name")
+                return
             node.deliver(source, message)
 
     def leader(self) -> Node | None:
         """The node that leads the highest term, if any leads."""
         leading = [node for node in self.nodes.values() if node.core is not None and node.leads]
         return max(leading, key=lambda node: node.leads, default=None)
+
+    # --- whom one may rely on ---
+
+    def configurations(self) -> list[Configuration]:
+        """All that may be in force: the last committed one, and later ones in any log."""
+        committed = self.watch.ledger.configuration
+        written = [node.written_configuration() for node in self.nodes.values()]
+        return [committed, *(configuration for configuration in written if configuration.index > committed.index)]
+
+    def is_quorum(self, names: Sequence[NodeId]) -> bool:
+        """Whether these hold a majority of votes that count in every configuration that may be in force."""
+        return all(
+            2 * sum(self.nodes[name].votes_in(configuration) for name in names) > len(configuration.voters)
+            for configuration in self.configurations()
+        )
 
     # --- clients' way in ---
 
@@ -158,11 +237,11 @@ class World:
 
     # --- disks and snapshot transfers ---
 
-    def _fsync_ns(self) -> int:
+    def _fsync_ns(self, name: NodeId) -> int:
         settings, rng = self.settings, self.rng
         if self.healthy:
             return rng.randrange(settings.fsync_ns + 1)
-        if self.slow_disks or (settings.slow_fsync_ppm and rng.randrange(PPM) < settings.slow_fsync_ppm):
+        if name in self.slow_disks or (settings.slow_fsync_ppm and rng.randrange(PPM) < settings.slow_fsync_ppm):
             return rng.randrange(settings.slow_fsync_ns + 1)
         return rng.randrange(settings.fsync_ns + 1)
 
@@ -181,7 +260,8 @@ class World:
         """A transfer reached its end, or broke."""
         target = self.nodes.get(transfer.to)
         alive = source.core is not None and source.incarnation == incarnation
-        if broken or target is None or target.core is None or not alive or self.network.is_cut(source.name, transfer.to):
+        there = target is not None and target.core is not None and self.admitted(source, target)
+        if broken or target is None or not there or not alive or self.network.is_cut(source.name, transfer.to):
             self.coverage.reach("snapshot transfer broken")
             self.trace.say(source.name, f"fails to stream snapshot {image.snapshot.index} to {transfer.to}")
             self._report(source, incarnation, transfer, False)
@@ -191,12 +271,13 @@ class World:
     def _stored(self, source: Node, incarnation: int, target: Node, transfer: Transfer, image: Image, durable: bool) -> None:
         if durable:
             self.trace.say(target.name, f"has stored snapshot {image.snapshot.index} from {source.name}")
-            target.received(source.name, image)
+            if not target.dies("image"):
+                target.tell(lambda core: core.received(source.name, image.snapshot))
         self._report(source, incarnation, transfer, durable)
 
     def _report(self, source: Node, incarnation: int, transfer: Transfer, ok: bool) -> None:
         if source.incarnation == incarnation:
-            source.transferred(transfer.to, transfer.snapshot, ok)
+            source.tell(lambda core: core.transferred(transfer.to, transfer.snapshot, ok))
 
     # --- running ---
 

@@ -20,7 +20,7 @@ def run(seed: int, omitted: frozenset[int] = frozenset(), steps: int = 4_000) ->
 
 def test_to_leave_one_strike_out_moves_no_other() -> None:
     whole = {strike.number: (strike.at_ns, strike.fault) for strike in run(13).strikes}
-    assert len(whole) > 5
+    assert len(whole) >= 5
     for left_out in list(whole)[:5]:
         less = {strike.number: (strike.at_ns, strike.fault) for strike in run(13, frozenset({left_out})).strikes}
         common = whole.keys() & less.keys()
@@ -82,8 +82,8 @@ def test_coverage_names_fault_role_and_phase() -> None:
 def test_a_violation_of_the_safety_phase_shows_again_when_the_run_is_cut_there() -> None:
     class Trips(Node):
         def carry_out(self, effects: Effects) -> None:
-            if self.host.watch.ledger.end > 30:
-                raise Violation("planted", "more than thirty entries are committed")
+            if self.host.watch.ledger.end > 10:
+                raise Violation("planted", "more than ten entries are committed")
             super().carry_out(effects)
 
     def trip(steps: int) -> Result:

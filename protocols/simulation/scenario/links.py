@@ -136,4 +136,5 @@ def ring(scene: Scene, words: Words) -> None:
 @verb("unreachable NODE PEER")
 def unreachable(scene: Scene, words: Words) -> None:
     """NODE hears that its connection to PEER broke."""
-    words.running().unreachable(words.node().name)
+    node, peer = words.running(), words.node().name
+    node.tell(lambda core: core.unreachable(peer))

@@ -180,7 +180,7 @@ def restart(scene: Scene, words: Words) -> None:
 @verb("pause NODE")
 def pause(scene: Scene, words: Words) -> None:
     """NODE's process stands still (SIGSTOP): what arrives waits in front of it."""
-    words.running().pause()
+    words.running().paused = True
 
 
 @verb("resume NODE")
