@@ -14,7 +14,9 @@ from quorate.cluster.verify.linearizability import check_linearizable
 from quorate.cluster.verify.list_append import check_list_append
 from quorate.cluster.verify.models import MODELS
 from quorate.cluster.verify.models.model import Model
+from quorate.cluster.verify.session import check_sessions
 from quorate.cluster.verify.verdict import Budget, Verdict
+from quorate.cluster.verify.watching import check_watches
 from quorate.cluster.wire.errors import BadRequest
 
 
@@ -45,6 +47,8 @@ CHECKS: dict[str, Check] = {
             check_list_append,
             {level: partial(check_list_append, level=level) for level in LEVELS},
         ),
+        Check("watch", "watches: every change of their range, in order, once, and no silent gap", check_watches),
+        Check("session", "sessions: writes take effect once, and no client goes back in time", check_sessions),
     )
 }
 
