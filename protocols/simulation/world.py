@@ -123,6 +123,7 @@ class World:
         if node.disk.torn:
             node.disk.torn = 0
             self.coverage.reach("recovered: torn tail cut")
+            self.trace.say(node.name, "cuts a torn tail off its log")
         self.trace.say(node.name, f"starts, incarnation {node.incarnation + 1}")
         node.start(doom)
         return True

@@ -112,6 +112,10 @@ MISTAKES = {
     "expect luck": "what to expect is leader or term",
     "expect leader n9": "there is no node 'n9'",
     "settle n1": "'n1' is too much",
+    "jump n1 -10001": "COUNT is at least -10000",
+    "tear n1": "n1 is writing nothing; `hold` keeps a batch from being synced",
+    "flip_bit n1": "n1's log has not two batches yet",
+    "wipe_disk n1": "n1 is running; crash it first",
 }
 
 

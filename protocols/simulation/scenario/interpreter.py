@@ -14,6 +14,9 @@ from quorate.protocols.simulation.scenario.scene import Scene
 
 RULE = "----"
 
+TOLD = ("*", "answers", "stops:")
+"""The second words of the lines that `quietly` leaves."""
+
 MODULES = (processes, links, disks, requests, looking)
 """Importing them is what fills VERBS."""
 
@@ -85,8 +88,8 @@ def carry_out(scene: Scene, command: list[str]) -> None:
 
 @verb("quietly COMMAND")
 def quietly(scene: Scene, words: Words) -> None:
-    """COMMAND is carried out, and only notes and answers are printed."""
+    """COMMAND is carried out, and only notes, answers and replicas that stop are printed."""
     lines = scene.stage.trace.lines
     before = len(lines)
     carry_out(scene, [words.word("the command"), *words.rest()])
-    lines[before:] = [line for line in lines[before:] if line.split()[1] in ("*", "answers")]
+    lines[before:] = [line for line in lines[before:] if line.split()[1] in TOLD]

@@ -55,11 +55,11 @@ def tick(scene: Scene, words: Words) -> None:
         pass_tick(scene, node)
 
 
-@verb("stall NODE COUNT")
-def stall(scene: Scene, words: Words) -> None:
-    """NODE's clock goes COUNT ticks ahead while its process stands still: its next turn finds them all at once."""
+@verb("jump NODE COUNT")
+def jump(scene: Scene, words: Words) -> None:
+    """NODE's clock goes COUNT ticks ahead at once, or back: its next turn finds that out, as after its process stood still."""
     clock = words.node().clock
-    clock.jump(words.number("COUNT") * clock.tick_ns)
+    clock.jump(words.number("COUNT", least=-TICKS_MAX) * clock.tick_ns)
 
 
 @verb("drift NODE PPM")

@@ -6,7 +6,7 @@ TARGET need not be a node that there is: what becomes of such a request is for t
 from collections.abc import Callable
 from dataclasses import replace
 
-from quorate.protocols.core import AddLearner, Change, Configuration, NodeId, Promote, Remove
+from quorate.protocols.core import AddLearner, Change, Configuration, Member, NodeId, Promote, Remove
 from quorate.protocols.simulation.scenario.language import Mistake, Words, verb
 from quorate.protocols.simulation.scenario.scene import Scene
 from quorate.protocols.simulation.workload import Operation, Outcome
@@ -62,9 +62,13 @@ def change(scene: Scene, words: Words) -> None:
         target = words.word("TARGET")
         if target[0] != "n" or not target[1:].isdecimal():
             raise Mistake(f"a node's name is n and its number, not {target!r}")
-        joining = replace(member(int(target[1:]), voter=False), promote=words.more and words.one_of("the rest", ("promote",)) == "promote")
-        if target not in scene.nodes:
+        promote = words.more and words.one_of("the rest", ("promote",)) == "promote"
+        known = scene.nodes.get(target)
+        if known is None:
+            joining = replace(member(int(target[1:]), voter=False), promote=promote)
             scene.stage.start(scene.stage.add(joining, Configuration()))
+        else:  # with the number and the disk that it has now
+            joining = Member(target, known.number, storage=known.storage, voter=False, promote=promote)
         wanted = AddLearner(joining)
     else:
         target = words.word("TARGET")

@@ -34,6 +34,8 @@ class Stage(World):
         self._figures = figures
         self._own = own
         self.transfers: list[tuple[Node, Transfer, Image]] = []
+        self.sync_ns: dict[NodeId, int] = {}
+        """How long a sync takes on the disks that were made slow."""
         settings = Settings(nodes=nodes, rule=QUIET, hint_ppm=0, compact_every=0, fsync_ns=1)
         # Clocks move by command here, far beyond any bound: only a lease read that is really stale tells of a broken lease.
         super().__init__(replace(engine, lease=None), settings, seed=1, node_class=node_class, trace=True, timed=False)
@@ -45,6 +47,9 @@ class Stage(World):
 
     def options_of(self, name: NodeId) -> object:
         return self.engine.configure(**{**self._figures, **self._own.get(name, {})})
+
+    def _fsync_ns(self, name: NodeId) -> int:
+        return self.sync_ns.get(name) or super()._fsync_ns(name)
 
     def transfer(self, source: Node, transfer: Transfer, image: Image) -> None:
         self.transfers.append((source, transfer, image))
