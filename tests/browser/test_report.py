@@ -64,7 +64,7 @@ def test_the_failing_key_is_drawn_lane_by_lane_with_every_label_in_its_place(tmp
     fits(found)
     assert 0 == found.scrolling
     assert {f"process {number}" for number in range(4)} <= set(found.texts)
-    assert {"read → 1", "write 2", "cas [5, 3] ?", "write 9 ✗", "x 2; nothing fits", "1", "2", "3", "4"} <= set(found.texts)
+    assert {"read → 1", "write 2", "cas 5 to 3 ?", "write 9 ✗", "x 2; nothing fits", "1", "2", "3", "4"} <= set(found.texts)
     assert "INVALID: made.jsonl - quorate verify" == found.title
 
 

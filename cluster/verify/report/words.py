@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from unicodedata import east_asian_width
 
 from quorate.cluster.verify.history import History, Operation, Outcome
+from quorate.cluster.verify.report import phrases
 from quorate.cluster.verify.verdict import Finding
 
 PLAIN = re.compile(r"[^\W\d][\w./:@+-]*")
 """Strings that cannot be taken for anything else stand without quotes."""
 WORDS = frozenset({"nil", "true", "false"})
-READS = frozenset({"read", "get", "r", "range"})
+READS = frozenset({"read", "get", "r", "dequeue"})
 """Functions that are told something even when it is nothing."""
 
 TRANSACTION = "txn"
@@ -62,9 +63,11 @@ def operation(each: Operation, *, with_key: bool = False) -> str:
     asked = [visible(each.function)]
     if with_key and each.key is not None:
         asked.append(key(each.key))
-    if _is_transaction(each.argument):
+    if _is_transaction(each):
         return _transaction(each)
-    if each.argument is not None:
+    if (phrase := phrases.asked(each, value)) is not None:
+        asked.append(phrase)
+    elif each.argument is not None:
         asked.append(value(each.argument))
     return f"{' '.join(asked)}{_told(each)}"
 
@@ -75,12 +78,19 @@ def _told(each: Operation) -> str:
             return " ?"
         case Outcome.FAILED:
             return " ✗"
+    if (phrase := phrases.told(each, value)) is not None:
+        return f" → {phrase}"
     if each.function in READS:
         return f" → {value(each.result)}"
     return "" if each.result is None or each.result == each.argument else f" → {value(each.result)}"
 
 
-def _is_transaction(argument: object) -> bool:
+def _is_transaction(each: Operation) -> bool:
+    """One of list-append: steps such as ("append", key, value). Those of the service have another form, see phrases."""
+    return each.function == TRANSACTION and _are_steps(each.argument)
+
+
+def _are_steps(argument: object) -> bool:
     return (
         isinstance(argument, tuple)
         and bool(argument)
@@ -90,9 +100,9 @@ def _is_transaction(argument: object) -> bool:
 
 def parts(each: Operation, *, with_key: bool = True) -> list[str]:
     """The lines of an operation: one per step of a transaction."""
-    if not _is_transaction(each.argument):
+    if not _is_transaction(each):
         return [operation(each, with_key=with_key)]
-    known = each.outcome is Outcome.OK and _is_transaction(each.result)
+    known = each.outcome is Outcome.OK and _are_steps(each.result)
     steps = each.result if known else each.argument
     assert isinstance(steps, tuple), each
     return [_step(step, known=known) for step in steps]
@@ -149,7 +159,7 @@ def span(ns: int) -> str:
 
 def names(history: History) -> dict[int, str]:
     """Short names of transactions by the position of their call, the same as in the sentences of their checker: T1, T2, ..."""
-    return {each.called: f"T{number}" for number, each in enumerate(history.operations, 1) if each.function == TRANSACTION}
+    return {each.called: f"T{number}" for number, each in enumerate(history.operations, 1) if _is_transaction(each)}
 
 
 def left_out(finding: Finding) -> str:

@@ -41,7 +41,7 @@ def test_a_value_is_text_that_no_terminal_obeys_and_that_cannot_be_taken_for_ano
         (operation(0, "write", 3, called=0, returned=1, failed=True), "write 3 ✗"),
         (operation(0, "read", None, None, called=0, returned=1), "read → nil"),
         (operation(0, "read", None, None, called=0, returned=None), "read ?"),
-        (operation(0, "cas", (1, 2), False, called=0, returned=1), "cas [1, 2] → false"),
+        (operation(0, "cas", (1, 2), False, called=0, returned=1), "cas 1 to 2 → false"),
         (operation(0, "acquire", None, None, called=0, returned=1), "acquire"),
         (transactions()[0], "read x → [] · append y 1"),
         (operation(0, "txn", (("r", "x", None), ("append", "y", 1)), called=0, returned=None), "read x · append y 1 ?"),
@@ -49,6 +49,43 @@ def test_a_value_is_text_that_no_terminal_obeys_and_that_cannot_be_taken_for_ano
 )
 def test_an_operation_says_what_was_asked_and_what_the_client_was_told(each: Operation, said: str) -> None:
     assert said == words.operation(each)
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "result", "said"),
+    [
+        ("put", "v", 17, "put v → rev 17"),
+        ("put", "v", None, "put v"),
+        ("write", ("s1", 4, "v"), 17, "write v as s1/4 → rev 17"),
+        ("get", None, ("v", 17, 1), "get → v, rev 17"),
+        ("get", None, "v", "get → v"),
+        ("get", None, None, "get → nil"),
+        ("delete", None, (1, 18), "delete → 1 deleted, rev 18"),
+        ("cas", ("a", "b"), (True, 19), "cas a to b → true, rev 19"),
+        ("cas_revision", (17, None), (False, 19), "cas_revision rev 17 to nil → false, rev 19"),
+        ("range", ("a", "c", 2), ((("a", "1", 3, 1), ("b", "2")), 2, 9), 'range [a, c) limit 2 → a="1", b="2", rev 9'),
+        ("range", ("a", "", 0), ((), 0, None), "range [a, ∞) → nothing"),
+        ("prefix", ("a/", 0), ((("a/1", "v"),), 1, 9), "prefix a/* → a/1=v, rev 9"),
+        ("transfer", ("ann", "bob", 30), None, "transfer 30 from ann to bob"),
+        (
+            "txn",
+            ((("value", "k", "=", "v"),), (("put", "k", "w"),), ()),
+            (True, (None,), 7),
+            "txn if value k = v then put k w → then [nil], rev 7",
+        ),
+        (
+            "watch",
+            ("w1", ("prefix", "a"), 3),
+            (3, 5, ((4, "put", "ab", "v"), (5, "delete", "a", None)), None),
+            "watch w1 of a* from rev 3 → rev 3-5: ab=v @4, a gone @5",
+        ),
+        ("watch", ("w1", ("key", "a"), 3), (3, 2, (), 9), "watch w1 of a from rev 3 → rev 3-2: nothing, gone up to 9"),
+        ("cas", "odd", "odder", "cas odd → odder"),
+        ("range", (1,), (2, 3, 4, 5), "range [1] → [2, 3, 4, 5]"),
+    ],
+)
+def test_operations_of_the_service_are_told_shorter_than_their_tuples(function: str, argument: object, result: object, said: str) -> None:
+    assert said == words.operation(operation(0, function, argument, result, called=0, returned=1))
 
 
 def test_the_key_is_named_where_it_is_not_clear() -> None:
