@@ -82,7 +82,7 @@ def _table(finding: "Finding", rows: Sequence[tuple[str, int, str]], first: str)
     cells = []
     for name, index, state in rows:
         each = finding.operations[index]
-        said = words.short(words.operation(each, with_key=finding.key is None), COLUMNS_MAX)
+        said = words.short(words.operation(each, with_key=each.key != finding.key), COLUMNS_MAX)
         cells.append([name, said, str(each.process), str(each.line or ""), *([words.visible(state)] if with_states else [])])
     output.table([*columns, *([Column("STATE AFTER IT")] if with_states else [])], cells)
 

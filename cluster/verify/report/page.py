@@ -231,7 +231,7 @@ def _shown(finding: Finding, names: Mapping[int, str], anchor: str) -> Shown:
     def row(index: int) -> Row:
         each, step = finding.operations[index], steps.get(index, 0)
         state = finding.states[step - 1] if 0 < step <= len(finding.states) else ""
-        said = words.parts(each, with_key=finding.key is None)
+        said = words.parts(each, with_key=each.key != finding.key)
         return Row(f"{anchor}-{index}", each, said, names.get(each.called, ""), step, words.visible(state), index in stuck)
 
     by_call = sorted(range(len(finding.operations)), key=lambda index: finding.operations[index].called)
@@ -253,12 +253,13 @@ def _counts(history: History) -> list[tuple[str, str]]:
     """(number, what it counts)."""
     operations = history.operations
     outcomes = Counter(each.outcome for each in operations)
-    keys = {each.key for each in operations if each.key is not None}
+    keys = {each.key for each in operations}
     counted = [
         (len(operations), "operation"),
         *((outcomes[outcome], f"with outcome {word}") for outcome, word in words.OUTCOMES.items()),
         (len({each.process for each in operations}), "process"),
-        *([(len(keys), "key")] if keys else []),
+        # Operations without one (transactions, ranges) may be of more keys than stand in the history.
+        *([(len(keys), "key")] if None not in keys and keys else []),
     ]
     times = [ns for each in operations for ns in (each.called_ns, each.returned_ns) if ns]
     plural = {"operation": "operations", "process": "processes", "key": "keys"}

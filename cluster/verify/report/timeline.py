@@ -156,7 +156,7 @@ def _bars(finding: Finding, shown: Sequence[int], names: Mapping[int, str], colu
         name = f"{names[each.called]} " if each.called in names else ""
         role = "stuck" if index in stuck else "placed" if step else "failed" if each.outcome is Outcome.FAILED else "plain"
         # What the members of a cycle did stands in its own drawing.
-        said = "" if name and finding.cycle else words.operation(each, with_key=finding.key is None)
+        said = "" if name and finding.cycle else words.operation(each, with_key=each.key != finding.key)
         label = words.short((name + said).strip(), columns)
         state = finding.states[step - 1] if 0 < step <= len(finding.states) else ""
         bars.append(Bar(index, each, role, label, words.short(words.visible(state), columns), step))
@@ -241,8 +241,8 @@ def _draw(finding: Finding, layout: Layout, anchor: str) -> Markup:
         drawing.axis(bottom + 4, _times(layout), layout.left, layout.width, layout.head),
         *(lane.draw(layout.left, layout.width) for lane in lanes.values()),
         _frontier(finding, layout, bottom),
-        *(_bar(bar, tops[bar.index], anchor) for bar in layout.bars),
         element("polyline", points=joined, class_="joined") if len(placed) > 1 else "",
+        *(_bar(bar, tops[bar.index], anchor) for bar in layout.bars),
         *(_point(bar, tops[bar.index]) for bar in placed),
         *(
             _cross(layout.frontier, tops[bar.index])

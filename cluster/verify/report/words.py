@@ -82,7 +82,7 @@ def _told(each: Operation) -> str:
         return f" → {phrase}"
     if each.function in READS:
         return f" → {value(each.result)}"
-    return "" if each.result is None or each.result == each.argument else f" → {value(each.result)}"
+    return "" if each.result is None else f" → {value(each.result)}"
 
 
 def _is_transaction(each: Operation) -> bool:

@@ -42,6 +42,7 @@ def test_a_value_is_text_that_no_terminal_obeys_and_that_cannot_be_taken_for_ano
         (operation(0, "read", None, None, called=0, returned=1), "read → nil"),
         (operation(0, "read", None, None, called=0, returned=None), "read ?"),
         (operation(0, "cas", (1, 2), False, called=0, returned=1), "cas 1 to 2 → false"),
+        (operation(0, "acquire", 1, True, called=0, returned=1), "acquire 1 → true"),
         (operation(0, "acquire", None, None, called=0, returned=1), "acquire"),
         (transactions()[0], "read x → [] · append y 1"),
         (operation(0, "txn", (("r", "x", None), ("append", "y", 1)), called=0, returned=None), "read x · append y 1 ?"),
