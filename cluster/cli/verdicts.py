@@ -76,15 +76,24 @@ def _order(finding: "Finding") -> None:
 
 
 def _table(finding: "Finding", rows: Sequence[tuple[str, int, str]], first: str) -> None:
-    """Rows of (first column, position of the operation, state after it)."""
-    with_states = any(state for _, _, state in rows)
-    columns = [Column(first), Column("OPERATION"), Column("PROCESS", number=True), Column("LINE", number=True)]
+    """Rows of (first column, position of the operation, state after it). A column with nothing in it is left out."""
+    with_names, with_states = any(name for name, _, _ in rows), any(state for _, _, state in rows)
+    columns = [*([Column(first)] if with_names else []), Column("OPERATION"), Column("PROCESS", number=True), Column("LINE", number=True)]
+    columns += [Column("STATE AFTER IT")] if with_states else []
     cells = []
     for name, index, state in rows:
         each = finding.operations[index]
         said = words.short(words.operation(each, with_key=each.key != finding.key), COLUMNS_MAX)
-        cells.append([name, said, str(each.process), str(each.line or ""), *([words.visible(state)] if with_states else [])])
-    output.table([*columns, *([Column("STATE AFTER IT")] if with_states else [])], cells)
+        cells.append(
+            [
+                *([name] if with_names else []),
+                said,
+                str(each.process),
+                str(each.line or ""),
+                *([words.visible(state)] if with_states else []),
+            ]
+        )
+    output.table(columns, cells)
 
 
 def _hidden(number: int, noun: str, plural: str = "") -> None:
