@@ -15,33 +15,41 @@ from quorate.cluster.verify.models.model import Hint, Key, Model
 from quorate.cluster.verify.search import Search
 from quorate.cluster.verify.verdict import Finding
 
-STEPS_MAX = 500_000
-"""For all attempts together: half a second. A larger explanation is still one."""
-TURNS_PER_ATTEMPT_MAX = 2
+STEPS_MAX = 200_000
+"""For all attempts together: some tenths of a second. A larger explanation is still one."""
+TURNS_PER_ATTEMPT_MAX = 1
 """An attempt that takes longer counts as one that did not fail: many quick attempts find more than a few long ones."""
 SENTENCE_OPERATIONS_MAX = 4
 """More are counted, not told one by one."""
 SCENE_OPERATIONS = 4
-"""So many of the last operations of the order are shown where one fact explains it all."""
+"""So many of the last operations of the order are shown where one fact explains it all, or where nothing small does."""
+SHOWN_MAX = 12
+"""More operations than these explain nothing to a person: then the end of the longest order is shown instead."""
 NAME = "not linearizable"
 
 
 def explain(model: Model, key: Key, operations: Sequence[Operation], search: Search, initial: Hashable) -> Finding:
     """The finding for a partition whose search has failed."""
     order = search.best()
-    stuck = _stuck(search.known, order)
+    stuck = _stuck(model, search.known, order, initial)
+    scene = [*order[-SCENE_OPERATIONS:], *stuck]
     for operation in stuck:
         hint = model.hint(operation, operations, initial)
         if hint is not None:
-            # One fact is enough; the end of the order is shown around it, as the scene.
+            # One fact is enough; the end of the order is shown around it.
             shown = [*order[-SCENE_OPERATIONS:], *hint[1], operation]
             return _finding(model, key, operations, shown, order, [operation], initial, _hinted(model, key, operation, hint))
     core, failed = _Reduction(model, search, initial).result()
-    order = failed.best()
-    stuck = _stuck(core, order)
-    shown = sorted({operation.called: operation for operation in (*core, *order)}.values(), key=lambda operation: operation.called)
-    why = _why(model, key, shown, stuck, _states(model, initial, order)[-1])
-    return _finding(model, key, operations, shown, order, stuck, initial, why)
+    best = failed.best()
+    called = {operation.called for operation in (*core, *best)}
+    if len(called) > SHOWN_MAX:
+        counted = f"no order explains more than {len(order)} of {len(search.known) + len(search.unknown)} operations"
+        why = f"{counted}:\n{_misfit(model, key, stuck, _states(model, initial, order)[-1])}"
+        return _finding(model, key, operations, scene, order, stuck, initial, why)
+    shown = [operation for operation in operations if operation.called in called]
+    stuck = _stuck(model, core, best, initial)
+    why = _why(model, key, shown, stuck, _states(model, initial, best)[-1])
+    return _finding(model, key, operations, shown, best, stuck, initial, why)
 
 
 def _finding(
@@ -156,12 +164,13 @@ def _released(operation: Operation) -> Operation:
     return replace(operation, outcome=Outcome.UNKNOWN, result=None, returned=None, returned_ns=None, returned_line=None)
 
 
-def _stuck(operations: Sequence[Operation], order: Sequence[Operation]) -> list[Operation]:
-    """Of those that are not in the order, the ones that could come next: none of the others had returned when they were called."""
+def _stuck(model: Model, operations: Sequence[Operation], order: Sequence[Operation], initial: Hashable) -> list[Operation]:
+    """Of those that are not in the order, the ones that could come next as far as time goes, and do not fit the state."""
     in_order = {operation.called for operation in order}
     rest = [operation for operation in operations if operation.called not in in_order]
     first = min((operation.returned for operation in rest if operation.returned is not None), default=None)
-    return [operation for operation in rest if first is None or operation.called < first]
+    state = _states(model, initial, order)[-1]
+    return [each for each in rest if (first is None or each.called < first) and not model.step(state, each)[0]]
 
 
 def _hinted(model: Model, key: Key, operation: Operation, hint: Hint) -> str:
@@ -176,9 +185,14 @@ def _why(model: Model, key: Key, shown: Sequence[Operation], stuck: Sequence[Ope
     first = "; ".join(_tell(model, operation, shown[:position]) for position, operation in enumerate(shown[:SENTENCE_OPERATIONS_MAX]))
     if len(shown) > SENTENCE_OPERATIONS_MAX:
         first = f"{len(shown)} operations contradict each other: {first}; ..."
+    return f"{first}:\n{_misfit(model, key, stuck, state)}"
+
+
+def _misfit(model: Model, key: Key, stuck: Sequence[Operation], state: Hashable) -> str:
+    """How far the best order gets."""
     next_ones = " nor ".join(_tell(model, operation) for operation in stuck[:2])
     misfit = f"neither {next_ones} fits" if len(stuck) > 1 else f"{next_ones} does not fit"
-    return f"{first}:\nin the best order {_subject(key)} then {model.describe(state)}, and {misfit}."
+    return f"in the best order {_subject(key)} then {model.describe(state)}, and {misfit}."
 
 
 def _subject(key: Key) -> str:

@@ -10,6 +10,7 @@ What is added to it here:
   only if they change the state. Of two that are alike the earlier goes first.
 - Of two ways to the same lifted operations and state, the one that used fewer of the unknown ones can do all that the other can.
 - A read that fits and tells nothing new is lifted for good: if there is an order, there is one with it here.
+- A model may say that an operation does not fit and never will: revisions and tokens only grow.
 - The set of lifted operations is kept as (how many of the first have gone, bits of the others), so a state costs the same
   in a long history as in a short one.
 """
@@ -18,7 +19,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 
 from quorate.cluster.verify.history import Operation, Outcome
-from quorate.cluster.verify.models.model import Model, Undecided
+from quorate.cluster.verify.models.model import NEVER, Model, Undecided
 
 STEPS_PER_TURN = 4096
 """A turn of one partition takes some milliseconds, so that every one has its turn soon."""
@@ -88,6 +89,10 @@ class Search:
                     hopeless = not moved and reached is state and self._is_read[entry >> 1]
                     if moved or hopeless:
                         break
+                elif reached is NEVER:
+                    hopeless = True
+                    self.stuck_at = max(self.stuck_at, operations[entry >> 1].returned or 0)
+                    break
                 entry = following[entry]
             self.steps += steps
             if moved or (not hopeless and self._lift_unknown(entry)):

@@ -26,10 +26,10 @@ are not for this model. The fact `initial` is the pairs ((key, value), ...) that
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from quorate.cluster.verify.history import Operation, Outcome
-from quorate.cluster.verify.models import joining, revisions
-from quorate.cluster.verify.models.model import Hint, Key, Step, told
+from quorate.cluster.verify.models import clues, joining, revisions
+from quorate.cluster.verify.models.model import NEVER, Hint, Key, Step, told
 from quorate.cluster.verify.models.shapes import FUNCTIONS, bounds, check_shape, listed, readable, swap_of, transacted, transaction_of
-from quorate.cluster.verify.models.store import Contradiction, Draft, Store, encoded
+from quorate.cluster.verify.models.store import Contradiction, Draft, Impossible, Store, encoded
 
 WORDS_KEYS_MAX = 8
 """So many keys of a state are told."""
@@ -70,6 +70,8 @@ class KeyValue:
         known = operation.outcome is Outcome.OK
         try:
             return True, _STEPS[operation.function](state, operation, operation.result, known)
+        except Impossible:
+            return False, NEVER
         except Contradiction:
             return False, state
 
@@ -91,20 +93,9 @@ class KeyValue:
                 return f"{words} and heard {operation.result!r}"
 
     def hint(self, stuck: Operation, operations: Sequence[Operation], initial: Hashable) -> Hint | None:
-        """A value that nobody wrote, or only an operation that failed."""
-        if stuck.function != "get" or stuck.result is None:
-            return None
-        value = stuck.result[0] if isinstance(stuck.result, tuple) else stuck.result
-        assert isinstance(initial, Store) and stuck.key is not None, initial
-        found = initial.find(encoded(stuck.key))
-        if found is not None and found[1] == value:
-            return None
-        writers = [operation for operation in operations if value in joining.values(operation)]
-        if not writers:
-            return f"nobody ever wrote {value!r}", ()
-        if all(writer.outcome is Outcome.FAILED for writer in writers):
-            return f"{value!r} was written only by an operation that failed", (writers[0],)
-        return None
+        """What a get heard was never written, or written over, or never deleted."""
+        assert isinstance(initial, Store), initial
+        return clues.of_get(stuck, operations, initial) if stuck.function == "get" else None
 
 
 def _put(store: Store, operation: Operation, result: object, known: bool) -> Store:

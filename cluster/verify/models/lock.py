@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from quorate.cluster.verify.history import Operation, Outcome
-from quorate.cluster.verify.models.model import Hint, Key, Step, by_key, told
+from quorate.cluster.verify.models.model import NEVER, Hint, Key, Step, by_key, told
 
 
 class Held(NamedTuple):
@@ -77,7 +77,9 @@ class Lock:
             return True, Held(owner, token + 1, state.expires) if is_free else state
         if result is False:
             return state.owner is not None, state
-        if not is_free or (result is not True and isinstance(result, int) and result <= token):
+        if result is not True and isinstance(result, int) and result <= token:
+            return False, NEVER
+        if not is_free:
             return False, state
         return True, Held(owner, token if result is True or not isinstance(result, int) else result, state.expires)
 

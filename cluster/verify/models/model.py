@@ -14,6 +14,11 @@ Step = tuple[bool, Hashable]
 """Whether the operation could have this result in this state, and the state after it."""
 
 
+NEVER: Hashable = object()
+"""In place of the state after a step that does not fit: nor will it after whatever else may happen. So all that led here is
+given up, without a look at anything else. That only speeds up the search: plain False is always right."""
+
+
 class Undecided(Exception):
     """What an operation does here depends on what the history does not tell: `args[0]` says how. It is not tried, and
     what is then not explained is UNKNOWN. Only of operations whose own outcome is unknown."""

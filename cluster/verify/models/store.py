@@ -18,6 +18,10 @@ class Contradiction(Exception):
     """The result cannot be had in this state."""
 
 
+class Impossible(Contradiction):
+    """Nor in any state that may follow: the store's revision only grows."""
+
+
 Item = tuple[bytes, object, int, int | None, int]
 """Key, value, revision of the last put, version, revision of the put that created it."""
 
@@ -58,7 +62,7 @@ class Store(NamedTuple):
         found = self.find(key)
         if found is None or heard is None:
             if found is not None or heard is not None:
-                raise Contradiction
+                raise self._misfit(heard)
             return self
         if not isinstance(heard, tuple):
             if found[1] != heard:
@@ -88,7 +92,7 @@ class Store(NamedTuple):
         if revision is None or not self.counts:
             return self
         if revision < self.floor:
-            raise Contradiction
+            raise Impossible
         return self if revision == self.floor else Store(self.items, revision, True)
 
     def compare(self, target: str, key: bytes, relation: str, operand: object) -> bool | None:
@@ -126,11 +130,15 @@ class Store(NamedTuple):
     def without(self, key: bytes) -> "Store":
         return Store(tuple(item for item in self.items if item[0] != key), self.floor, self.counts)
 
+    def _misfit(self, heard: object) -> Contradiction:
+        """An item with this revision is not there, and will not be if another revision would come now."""
+        return Impossible() if isinstance(heard, tuple) and heard[1] <= self.floor else Contradiction()
+
     def _learned(self, found: Item, value: object, revision: int, version: int) -> "Store":
         key, held, held_revision, held_version, created = found
         is_new = held_revision < 0 and revision > -held_revision - 1
         if held != value or not (held_revision == revision or is_new) or (held_version is not None and held_version != version):
-            raise Contradiction
+            raise self._misfit((value, revision, version))
         if not is_new and held_version is not None:
             return self
         if version == 1 and created < 0:
@@ -186,7 +194,7 @@ class Draft:
         if self._told is None:
             return Store(store.items, store.floor + 1, True)
         if self._told <= self._base.floor:
-            raise Contradiction
+            raise Impossible
         return Store(store.items, max(self._told, store.floor), True)
 
 

@@ -211,7 +211,26 @@ def test_the_states_are_told_in_words() -> None:
     assert finding is not None
     assert ("holds 'x' = '1' at revision 5", "holds 'x' = '2' at revision 6") == finding.states
     assert Outcome.OK is finding.operations[finding.stuck[0]].outcome
-    assert "in the best order key 'x' then holds 'x' = '2' at revision 6, and process 3 got 'x'" in finding.why
+    expected = "but after '1' was written the key was put to '2', acknowledged before this read began (process 1, line 2)."
+    assert expected == finding.why.splitlines()[1]
+
+
+def test_a_lost_write_is_told_with_the_put() -> None:
+    finding = found(PUT_1, did(2, "delete", "y", None), did(3, "get", "x", None, None))
+
+    assert finding is not None
+    assert "but '1' was put and acknowledged before this read began, and never deleted (process 1, line 1)." == finding.why.splitlines()[1]
+
+
+def test_where_nothing_small_explains_it_the_end_of_the_longest_order_is_shown() -> None:
+    """Twenty swaps that each need the one before it, then one that comes too late: sixteen are needed to see that."""
+    chain = [did(number, "cas", "x", (str(number), str(number + 1)), True) for number in range(20)]
+    finding = found(*chain, did(30, "cas", "x", ("15", "22"), True), initial=(("x", "0"),))
+
+    assert finding is not None
+    assert "no order explains more than 20 of 21 operations:" == finding.why.splitlines()[0]
+    assert "in the best order key 'x' then holds 'x' = '20', and process 30 swapped 'x' from '15' to '22'" in finding.why
+    assert (5, 16, 4) == (len(finding.operations), finding.omitted, finding.stuck[0])
 
 
 def test_a_spoiled_answer_among_many_is_told_in_few_operations() -> None:
