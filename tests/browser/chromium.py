@@ -42,6 +42,7 @@ addEventListener("load", () => {
   probe.scrolling = [...document.querySelectorAll(".drawing")].filter((each) => each.scrollWidth > each.clientWidth).length;
   probe.too_wide = Math.max(document.documentElement.scrollWidth - innerWidth, 0);
   probe.resources = performance.getEntriesByType("resource").map((each) => each.name);
+  probe.background = getComputedStyle(document.body).backgroundColor;
   probe.title = document.title;
   probe.text = document.body.innerText;
   probe.tags = [...new Set([...document.querySelectorAll("*")].map((each) => each.tagName.toLowerCase()))].sort();
@@ -67,6 +68,7 @@ class Opened(NamedTuple):
     too_wide: int
     resources: list[str]
     """What it fetched."""
+    background: str
     title: str
     text: str
     tags: list[str]

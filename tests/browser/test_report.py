@@ -8,6 +8,7 @@ from quorate.cluster.verify.checks import check
 from quorate.cluster.verify.files import read
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.report.page import Checked, render
+from quorate.cluster.verify.report.words import sentence
 from quorate.cluster.verify.verdict import Answer, Finding, Verdict
 from tests.browser.chromium import Opened, missing, opened
 from tests.cluster.verify.made import history, operation, stale_read, write_skew
@@ -68,16 +69,23 @@ def test_the_failing_key_is_drawn_lane_by_lane_with_every_label_in_its_place(tmp
     assert "INVALID: made.jsonl - quorate verify" == found.title
 
 
-@pytest.mark.parametrize("path", sorted(HISTORIES.iterdir()), ids=lambda path: path.stem)
-def test_the_samples_of_the_documentation_have_a_page_that_fits(tmp_path: Path, path: Path) -> None:
-    recorded, verdict = checked(path)
-    found = opened(page((recorded, verdict)), tmp_path)
+def test_the_samples_of_the_documentation_fit_one_page_together(tmp_path: Path) -> None:
+    samples = [checked(path) for path in sorted(HISTORIES.iterdir())]
+    found = opened(page(*samples), tmp_path)
 
-    if any(finding.operations for finding in verdict.findings):
-        fits(found)
+    fits(found)
     assert 0 == found.scrolling
-    assert [] == found.errors
-    assert verdict.answer.value.upper() in found.text
+    assert {"valid", "invalid"} == {verdict.answer.value for _, verdict in samples}
+    for recorded, verdict in samples:
+        assert recorded.source in found.text
+        assert all(line in found.text for finding in verdict.findings for line in sentence(finding.why).splitlines())
+
+
+def test_a_reader_who_wants_it_dark_gets_it_dark(tmp_path: Path) -> None:
+    light, dark = opened(page(stale_read()), tmp_path), opened(page(stale_read()), tmp_path, dark=True)
+
+    fits(dark)
+    assert ("rgb(255, 255, 255)", "rgb(18, 22, 29)") == (light.background, dark.background)
 
 
 @pytest.mark.parametrize("length", [2, 3, 9, 24])

@@ -179,7 +179,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"counted": words.counted, "left_out": words.left_out}
+    environment.filters |= {"counted": words.counted, "left_out": words.left_out, "sentence": words.sentence}
     return environment
 
 
@@ -204,7 +204,7 @@ def _section(checked: Checked, anchor: str) -> Section:
         checked=checked,
         overview=overview.overview(history, failures) if len(history.operations) >= OVERVIEW_MIN else Markup(""),
         shown=shown,
-        others=[(each.name, words.key(each.key), each.why) for each in others[:ROWS_MAX]],
+        others=[(each.name, words.key(each.key), words.sentence(each.why)) for each in others[:ROWS_MAX]],
         others_missing=max(len(others) - ROWS_MAX, 0),
         counts=_counts(history),
         functions=_functions(history),
@@ -239,7 +239,7 @@ def _shown(finding: Finding, names: Mapping[int, str], anchor: str) -> Shown:
         anchor=anchor,
         finding=finding,
         key=words.key(finding.key),
-        why=finding.why.splitlines(),
+        why=words.sentence(finding.why).splitlines(),
         timeline=timeline.timeline(finding, names, anchor) if finding.operations else None,
         cycle=cycle.draw(finding.cycle, names, anchor),
         edges=[(names.get(edge.source.called, ""), edge.kind, names.get(edge.target.called, ""), edge.reason) for edge in finding.cycle],

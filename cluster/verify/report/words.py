@@ -142,6 +142,11 @@ def _take(text: str, columns_max: int) -> str:
     return text
 
 
+def sentence(text: str) -> str:
+    """With a capital letter, where it begins with a word; what is quoted stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def counted(number: int, noun: str) -> str:
     """ "1 operation", "2,000 operations"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -312,3 +312,7 @@ def test_the_samples_of_the_documentation_are_what_their_names_say(quorate: Comm
 
     assert model == read(path).facts["model"]
     assert Answer(answer).exit_code == quorate("verify", str(path)).code
+
+
+def test_every_model_has_a_valid_and_an_invalid_sample() -> None:
+    assert sorted(f"{name}-{answer}.jsonl" for name in CHECKS for answer in ("valid", "invalid")) == sorted(os.listdir(HISTORIES))

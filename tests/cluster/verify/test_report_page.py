@@ -12,6 +12,15 @@ from quorate.cluster.verify.report.page import Checked, render
 from quorate.cluster.verify.verdict import Answer, Edge, Finding, Verdict
 from tests.cluster.verify.made import history, operation, stale_read, write_skew
 
+TEXT_CONTRAST = 4.5
+"""WCAG 2.1, 1.4.3: what text must stand out by at the least."""
+TEXTS = (
+    *((ink, ground) for ink in ("ink", "soft", "blue", "red", "amber") for ground in ("page", "panel")),
+    *(("on-color", ground) for ground in ("blue", "red", "green", "amber")),
+    ("ink", "lit"),
+    ("red", "lit"),
+)
+"""Every colour of words on every colour that is put behind them."""
 VOID = frozenset({"meta", "br"})
 EVIL = "</script></style></title><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 
@@ -97,7 +106,7 @@ def test_a_valid_history_says_what_was_checked() -> None:
 
 def test_an_unknown_verdict_is_said_to_be_no_pass() -> None:
     recorded, _ = valid()
-    reason = "not decided for keys x and y (time: 60 s)"
+    reason = "Not decided for keys x and y (time: 60 s)"
 
     said = words(made(recorded, Verdict("register", Answer.UNKNOWN, reason)))
     assert "? UNKNOWN" in said
@@ -153,8 +162,8 @@ def test_findings_that_are_not_drawn_are_listed_or_counted() -> None:
     findings = tuple(Finding("G1a", f"why {number}.") for number in range(count))
 
     said = words(made(recorded, Verdict("list-append", Answer.INVALID, "no", findings)))
-    assert all(f"why {number}." in said for number in range(count - 7))
-    assert f"why {count - 7}." not in said
+    assert all(f"Why {number}." in said for number in range(count - 7))
+    assert f"Why {count - 7}." not in said
     assert "7 further findings not listed." in said
 
 
@@ -190,3 +199,29 @@ def test_what_the_recorder_knew_of_the_run_is_shown() -> None:
     assert "seed 12345678" in said
     assert "command quorate sim --seed 12345678" in said
     assert "[[x, 1]]" in said
+
+
+def luminance(color: str) -> float:
+    """WCAG 2.1, relative luminance of #rrggbb."""
+    parts = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
+    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", re.findall(r":root \{(.*?)\}", page._source("style.css"), re.DOTALL)[scheme]))
+
+    def contrast(ink: str, ground: str) -> float:
+        low, high = sorted(map(luminance, (colors[ink], colors[ground])))
+        return (high + 0.05) / (low + 0.05)
+
+    assert [] == [(ink, ground, round(contrast(ink, ground), 1)) for ink, ground in TEXTS if contrast(ink, ground) < TEXT_CONTRAST]
+
+
+def test_the_command_that_makes_the_history_again_stands_at_the_top() -> None:
+    recorded, verdict = valid()
+
+    said = words(made(History(recorded.operations, {"replay": "quorate sim --seed 7 <x>"}, "f"), verdict))
+    assert "Replay quorate sim --seed 7 <x>" in said
+    assert "Replay" not in words(made(recorded, verdict))

@@ -122,3 +122,7 @@ def test_what_the_checker_left_out_is_counted() -> None:
 )
 def test_times_are_read_at_a_glance(ns: int, said: str) -> None:
     assert said == words.span(ns)
+
+
+def test_a_sentence_begins_with_a_capital_letter_and_names_stay_as_they_are() -> None:
+    assert ["Process 1 read", "'x' was set", "", "G2"] == [words.sentence(text) for text in ("process 1 read", "'x' was set", "", "G2")]
