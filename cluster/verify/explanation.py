@@ -127,10 +127,10 @@ class _Reduction:
         """Let go of some, if it fails without them too."""
         gone = {operation.called for operation in chosen}
         rest = [operation for operation in self._kept if operation.called not in gone]
-        released = self._released + [_released(operation) for operation in chosen if not self._model.is_read(operation)]
-        if not rest or not self._fails(rest, released):
+        more = [released(operation) for operation in chosen if not self._model.is_read(operation)]
+        if not rest or not self._fails(rest, self._released + more):
             return False
-        self._kept, self._released = rest, released
+        self._kept, self._released = rest, self._released + more
         return True
 
     def _keep_what_is_used(self) -> None:
@@ -139,11 +139,11 @@ class _Reduction:
         while self._steps_left > 0:
             used = {operation.called for operation in self._failed.best()} - {operation.called for operation in self._kept}
             back = [originals[called] for called in used if called in originals]
-            released = [operation for operation in self._released if operation.called not in used or operation.called not in originals]
+            others = [operation for operation in self._released if operation.called not in used or operation.called not in originals]
             kept = sorted((*self._kept, *back), key=lambda operation: operation.called)
-            if not back or not self._fails(kept, released):
+            if not back or not self._fails(kept, others):
                 return
-            self._kept, self._released = kept, released
+            self._kept, self._released = kept, others
 
     def _fails(self, kept: Sequence[Operation], released: Sequence[Operation]) -> bool:
         attempt = Search(self._model, sorted((*kept, *released), key=lambda operation: operation.called), self._initial)
@@ -159,7 +159,7 @@ class _Reduction:
         return True
 
 
-def _released(operation: Operation) -> Operation:
+def released(operation: Operation) -> Operation:
     """One that may take effect at any time from its invocation on, or never."""
     return replace(operation, outcome=Outcome.UNKNOWN, result=None, returned=None, returned_ns=None, returned_line=None)
 

@@ -26,8 +26,8 @@ class Budget:
     """How much a check may cost before it gives up as UNKNOWN."""
 
     seconds: float = 60.0
-    states_max: int = 10_000_000
-    """States kept at once by all partitions together: what bounds the memory."""
+    states_max: int = 3_000_000
+    """States kept at once by all partitions together: what bounds the memory. A small one costs some 170 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
