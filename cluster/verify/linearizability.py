@@ -7,7 +7,7 @@ out and the key; VALID only if all were finished.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from quorate.cluster.runtime.clock import BootClock
@@ -161,9 +161,8 @@ class _Check:
         return Verdict(self._model.name, answer, f"{reason}.", findings, facts | (more or {}))
 
 
-def _effective(model: Model, operations: object) -> list[Operation]:
+def _effective(model: Model, operations: Sequence[Operation]) -> list[Operation]:
     """Without what certainly did nothing: failed operations, and reads that nobody heard the answer of."""
-    assert isinstance(operations, list | tuple), operations
     return [
         operation
         for operation in operations

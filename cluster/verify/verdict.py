@@ -54,7 +54,7 @@ class Finding:
     operations: tuple[Operation, ...] = ()
     """Those that take part, to be drawn on a time line: the whole key's, or those around the place where it fails."""
     order: tuple[int, ...] = ()
-    """The longest partial linearization that was found, as positions in `operations`."""
+    """The longest partial linearization that was found, as positions in `operations`; its end, where those are only its end."""
     states: tuple[str, ...] = ()
     """The model's state, in words, after each operation of `order`."""
     stuck: tuple[int, ...] = ()
