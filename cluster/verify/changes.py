@@ -1,16 +1,7 @@
 """What the key-value operations of a history changed and saw, by revision.
 
-| function | key | argument | result |
-|---|---|---|---|
-| put | key | value | revision |
-| write | key | (session, sequence, value): a put that a client may repeat under the same name | revision |
-| delete | key | | (deleted, revision) |
-| delete_range | | (start, end, limit) | (deleted, revision) |
-| cas, cas_revision | key | (expected, value; None deletes) | (succeeded, revision) |
-| get | key | | None or (value, revision, version) |
-| range | | (start, end, limit) | (((key, value, revision, version), ...), total, revision) |
-| prefix | | (prefix, limit) | the same |
-| txn | | (comparisons, then, otherwise), of (put, key, value), (get, key), (delete, key), ... | (succeeded, results, revision) |
+They are those of the model `kv`, which lists them (`models.keyvalue`), and one more: `write`, with the argument (session, sequence,
+value), is a put that a client may repeat under the same name. A result that says no revision says nothing here.
 
 The rule it keeps: only what the answer says is certain. A write without an answer may have made any of the changes that it asked
 for, in either branch; a range that was deleted may have held any of its keys.
@@ -35,7 +26,7 @@ FORMS = {
     "cas": "key, (expected, value) -> (succeeded, revision)",
     "cas_revision": "key, (expected, value) -> (succeeded, revision)",
     "get": "key -> nothing or (value, revision, version)",
-    "range": "(start, end, limit) -> (items, total, revision)",
+    "range": "(start, end, limit) -> (((key, value, revision, version), ...), total, revision)",
     "prefix": "(prefix, limit) -> (items, total, revision)",
     "txn": "(comparisons, then, otherwise) -> (succeeded, results, revision)",
 }
@@ -139,6 +130,11 @@ def number(value: object) -> int:
     return value
 
 
+def revision_of(value: object) -> int:
+    """0 where none is told."""
+    return 0 if value is None else number(value)
+
+
 def bounds_of(start: object, end: object) -> Bounds:
     return encoded(key_of(start)), encoded(key_of(end))
 
@@ -151,10 +147,10 @@ def _fill(access: Access) -> None:
         case "put" | "write":
             value = argument if operation.function == "put" else parts(argument, 3)[2]
             access.changes.append(Change("put", key_of(operation.key), value))
-            access.revision = number(result) if is_ok else 0
+            access.revision = revision_of(result)
         case "get":
             if is_ok:
-                access.sightings.append(_sighting(key_of(operation.key), result))
+                _see(access, operation.key, result)
         case "range":
             start, end, _ = parts(argument, 3)
             _range(access, bounds_of(start, end), result)
@@ -162,25 +158,31 @@ def _fill(access: Access) -> None:
             _range(access, prefix_bounds(key_of(parts(argument, 2)[0])), result)
         case "delete" | "cas" | "cas_revision":
             value = None if operation.function == "delete" else parts(argument, 2)[1]
-            did, revision = parts(result, 2) if is_ok else (True, 0)
-            access.revision = number(revision)
+            did, access.revision = _done(result)
             if did:
                 access.changes.append(Change("delete" if value is None else "put", key_of(operation.key), value))
         case "delete_range":
             start, end, _ = parts(argument, 3)
-            did, revision = parts(result, 2) if is_ok else (True, 0)
-            access.revision = number(revision)
+            did, access.revision = _done(result)
             if did:
                 access.cleared.append(bounds_of(start, end))
         case "txn":
             _transaction(access)
 
 
+def _done(result: object) -> tuple[bool, int]:
+    """(whether it changed anything, or may have; its revision) of what was told of a deletion or a swap."""
+    if result is None or isinstance(result, bool):
+        return result is not False, 0
+    did, revision = parts(result, 2)
+    return bool(did), revision_of(revision)
+
+
 def _transaction(access: Access) -> None:
     _, then, otherwise = parts(access.operation.argument, 3)
     if access.operation.outcome is not Outcome.OK:
         for step in (*parts(then), *parts(otherwise)):
-            _step(access, parts(step), (True, 0))
+            _step(access, parts(step), None)
         return
     succeeded, results, revision = parts(access.operation.result, 3)
     chosen, told = parts(then if succeeded else otherwise), parts(results)
@@ -188,7 +190,7 @@ def _transaction(access: Access) -> None:
         raise ValueError("as many results as steps")
     for step, result in zip(chosen, told):
         _step(access, parts(step), result)
-    access.revision = number(revision)
+    access.revision = revision_of(revision)
 
 
 def _step(access: Access, step: tuple[object, ...], result: object) -> None:
@@ -198,16 +200,18 @@ def _step(access: Access, step: tuple[object, ...], result: object) -> None:
         case ("put", key, value):
             access.changes.append(Change("put", key_of(key), value))
         case ("delete", key):
-            if parts(result, 2)[0]:
+            if _done(result)[0]:
                 access.changes.append(Change("delete", key_of(key), None))
         case ("delete_range", start, end, _):
-            if parts(result, 2)[0]:
+            if _done(result)[0]:
                 access.cleared.append(bounds_of(start, end))
         case ("get", key):
             if is_ok:
-                access.sightings.append(_sighting(key_of(key), result))
+                _see(access, key, result)
         case ("range", start, end, _):
             _range(access, bounds_of(start, end), result)
+        case ("prefix", prefix, _):
+            _range(access, prefix_bounds(key_of(prefix)), result)
         case _:
             raise ValueError("a step of a transaction")
 
@@ -216,16 +220,18 @@ def _range(access: Access, bounds: Bounds, result: object) -> None:
     if access.operation.outcome is not Outcome.OK:
         return
     items, total, revision = parts(result, 3)
-    access.revision = number(revision)
-    for item in parts(items):
-        key, value, made, _ = parts(item, 4)
-        access.sightings.append(Sighting(key_of(key), number(made), value))
-    if total == len(parts(items)):
+    access.revision = revision_of(revision)
+    listed = [parts(item) for item in parts(items)]
+    for key, *told in listed:
+        _see(access, key, tuple(told))
+    if total == len(listed) and all(len(item) == 4 for item in listed):
         access.covered.append(bounds)
 
 
-def _sighting(key: Key, item: object) -> Sighting:
-    if item is None:
-        return Sighting(key, 0, None)
-    value, revision, _ = parts(item, 3)
-    return Sighting(key, number(revision), value)
+def _see(access: Access, key: object, told: object) -> None:
+    """Of a key that is there only what comes with its revision."""
+    if told is None:
+        access.sightings.append(Sighting(key_of(key), 0, None))
+    elif isinstance(told, tuple) and len(told) == 3:
+        value, revision, _ = told
+        access.sightings.append(Sighting(key_of(key), number(revision), value))

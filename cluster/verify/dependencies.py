@@ -9,7 +9,6 @@ and calls, what many readers owe to many unread appends through one for each app
 from itertools import pairwise
 
 from quorate.cluster.verify.graph import ONWARD, PROCESS, REALTIME, RW, WR, WW, Graph
-from quorate.cluster.verify.history import Outcome
 from quorate.cluster.verify.transactions import Transaction
 from quorate.cluster.verify.verdict import Edge
 from quorate.cluster.verify.versions import Evidence, Versions, shown
@@ -87,7 +86,7 @@ class Dependencies:
         for node, transaction in enumerate(self.transactions):
             operation = transaction.operation
             events.append((operation.called, node, False))
-            if operation.outcome is Outcome.OK and operation.returned is not None:
+            if operation.returned is not None:
                 events.append((operation.returned, node, True))
         events.sort()
         station, gathering = -1, False

@@ -2,6 +2,7 @@
 
 The form is that of `changes`, with the pieces of watchers beside it (see `watching`). A session is a process; the fact `sessions`,
 ((process, session), ...), joins processes that are one client; a `write` says itself to which session its process belongs.
+Fact `initial`: the pairs ((key, value), ...) that were there before; of these values it is not said how often they were written.
 Fact `other_writers`: true if keys were written by somebody who was not recorded, before or during the run; then nothing is said
 about how often a write took effect, nor of a key that is gone.
 
@@ -17,7 +18,7 @@ from bisect import bisect_right, insort
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
-from quorate.cluster.verify.changes import Access, Change, Key, accesses, parts, within
+from quorate.cluster.verify.changes import Access, Change, Key, accesses, key_of, parts, within
 from quorate.cluster.verify.events import BadHistory
 from quorate.cluster.verify.findings import first_of_each
 from quorate.cluster.verify.history import History, Operation, Outcome
@@ -94,7 +95,7 @@ def _answers(history: History, found: list[Access]) -> Iterator[Finding]:
             if first.changes != access.changes:
                 problem = f"{command!r} names another command than on line {first.operation.line}: {first.changes} and {access.changes}"
                 raise BadHistory(history.source, operation.line, problem)
-        if operation.outcome is not Outcome.OK or not access.wrote:
+        if operation.outcome is not Outcome.OK or not access.wrote or not access.revision:
             continue
         before = answered.setdefault(command, access)
         if before.revision != access.revision:
@@ -118,7 +119,7 @@ def _effects(history: History, found: list[Access]) -> Iterator[Finding]:
                 failed.setdefault(change, operation)
                 continue
             commands.setdefault(change, {}).setdefault(access.command, operation)
-            if operation.outcome is Outcome.OK and change.kind == "put":
+            if access.revision and change.kind == "put":
                 seen.setdefault(change, {}).setdefault(access.revision, operation)
         for key, revision, value in access.sightings:
             if revision:
@@ -128,7 +129,10 @@ def _effects(history: History, found: list[Access]) -> Iterator[Finding]:
             for revision, change, operation in piece.events:
                 if change.kind == "put":
                     seen.setdefault(change, {}).setdefault(revision, operation)
+    before = {Change("put", key_of(key), value) for key, value in map(parts, parts(history.facts.get("initial") or ()))}
     for change, revisions in seen.items():
+        if change in before:
+            continue
         authors = commands.get(change, {})
         operations = (*authors.values(), *revisions.values())
         what = (
@@ -150,7 +154,7 @@ class _Lost:
         self._written: dict[Key, list[tuple[int, int]]] = {}
         """Key: (revision, place in `found`), in order: the acknowledged changes."""
         for place, access in enumerate(found):
-            if access.operation.outcome is Outcome.OK:
+            if access.operation.outcome is Outcome.OK and access.revision:
                 for change in access.changes:
                     insort(self._written.setdefault(change.key, []), (access.revision, place))
 

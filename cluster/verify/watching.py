@@ -116,7 +116,7 @@ class _Check:
         """Of each command the first attempt: what a repetition was answered for may have happened before it was called."""
         for access in accesses(history, others=("watch",)):
             self._first.setdefault(access.command, access.operation)
-            if access.operation.outcome is Outcome.OK and access.wrote:
+            if access.operation.outcome is Outcome.OK and access.wrote and access.revision:
                 self.acknowledged.setdefault(access.revision, access)
             for change in access.changes:
                 self._writes.setdefault(change, []).append(access)
@@ -180,7 +180,7 @@ class _Check:
         asked = list(self._writes.get(change, ()))
         if change.kind == "delete":
             asked += [access for access in self._clearing if within(change.key, access.cleared)]
-        possible = [access.operation for access in asked if access.operation.outcome is Outcome.UNKNOWN]
+        possible = [access.operation for access in asked if access.operation.outcome is not Outcome.FAILED and not access.revision]
         failed = [access.operation for access in asked if access.operation.outcome is Outcome.FAILED]
         if not possible and failed:
             yield Finding("event of a failed write", f"{what}, but the write had failed.", change.key, (failed[0], operation))

@@ -58,6 +58,7 @@ PLANTED = [
     ({"G-single"}, history("ax1 ay1", "rx ry1", "rx1")),
     ({"G-single-process"}, one_process("ax1", "rx")),
     ({"G-single-realtime"}, history("ax1", "rx", serial=True)),
+    ({"G-single-realtime"}, History((txn(0, "ax1", 0, 2), txn(1, "ry", 1, 5), txn(2, "rz", 3, 9), txn(3, "rx", 6, 8)))),
     ({"G-nonadjacent"}, history("rx ry1", "ax1", "rx1 rz", "az1 ay1")),
     ({"G-nonadjacent-realtime"}, History((txn(0, "rx rz1", 0, 9), txn(1, "az1", 1, 8), txn(2, "ax1", 2, 3), txn(3, "rz", 4, 7)))),
     ({"G2"}, history("rx ay1", "ry ax1")),
@@ -72,6 +73,7 @@ PLANTED = [
     ({"non-repeatable read", "G-single"}, history("rx rx1", "ax1")),
     ({"incompatible order"}, history("ax1", "ax2", "rx12", "rx21")),
     ({"duplicate write"}, history("ax1", "rx11")),
+    ({"duplicate write"}, history("ax1", "ax2", "rx121")),
     ({"garbage read"}, history("rx9")),
 ]
 

@@ -141,6 +141,27 @@ def test_with_other_writers_nothing_is_said_of_effects_and_of_keys_that_are_gone
         assert Answer.VALID is check(*operations, other_writers=True).answer
 
 
+def test_answers_without_revisions_say_nothing_and_are_no_mistake() -> None:
+    silent = (
+        do(0, "put", "x", "a", None, 0),
+        do(0, "cas", "x", ("a", "b"), True, 2),
+        do(0, "get", "x", None, "b", 4),
+        do(0, "range", None, ("a", "z", 0), ((("x", "b"),), 1, None), 6),
+        do(0, "txn", None, ((), (("prefix", "x", 0), ("delete", "x")), ()), (True, (((("x", "b"),), 1, None), None), None), 8),
+        do(0, "delete_range", None, ("a", "z", 0), None, 10),
+    )
+
+    assert Answer.VALID is check(*silent).answer
+    assert Answer.VALID is check(*silent, put(1, "c", 7, 12), get(1, "c", 7, 14), get(1, None, 0, 16), deletion(2, 13)).answer
+
+
+def test_a_value_that_was_there_before_is_not_counted() -> None:
+    operations = get(1, "a", 1, 0), put(0, "a", 2, 2), get(1, "a", 2, 4)
+
+    assert Answer.INVALID is check(*operations).answer
+    assert Answer.VALID is check(*operations, initial=(("x", "a"),)).answer
+
+
 def test_one_name_for_two_commands_is_refused_with_both_lines() -> None:
     with pytest.raises(BadHistory, match=r"file:3: .'s', 1. names another command than on line 1"):
         checks.check(History((write(0, 1, "a", 1, 0), write(0, 1, "b", 1, 2)), source="file"), "session")

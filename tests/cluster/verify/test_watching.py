@@ -90,6 +90,7 @@ def test_each_broken_promise_is_found_by_its_name(name: str, operations: tuple[O
         (watch("w", 1, 4, *WHOLE, "4 z=1", at=9), put(9, "z", "1", 0, 6, 7, UNKNOWN)),
         (watch("w", 1, 3, *WHOLE, at=9), put(9, "z", "1", 0, 6, 7, UNKNOWN), put(9, "z", "2", 0, 6, 7, FAILED)),
         (watch("w", 1, 4, *WHOLE, "4 -x", at=9), Operation(9, "delete_range", None, ("a", "z", 0), None, UNKNOWN, 6, None)),
+        (watch("w", 1, 4, *WHOLE, "4 z=1", at=9), Operation(9, "put", "z", "1", None, OK, 6, 7)),
         (watch("w", 1, 4, *WHOLE, "4 -x", at=9), Operation(9, "delete_range", None, ("a", "z", 0), (1, 4), OK, 6, 7)),
     ],
 )
