@@ -1,6 +1,6 @@
 """Cycles in a graph of dependencies, by class: one short cycle for each knot of each class, the worst classes first.
 
-The rule it keeps: whether a class is present is decided for the whole graph, by strong components and reachability; only how
+The rule it keeps: whether a class is present is decided for the whole graph, by strong components; only how
 short the shown cycle is may depend on how long one searches. A knot in which a cycle of a worse class, or of the same class with
 fewer promises about order, was found already is not shown again: that cycle says more.
 """
@@ -21,7 +21,6 @@ from quorate.cluster.verify.graph import (
     Kinds,
     components,
     kinds,
-    reaching,
     shortest_path,
 )
 from quorate.cluster.verify.isolation import CLASSES, ORDERS
@@ -90,7 +89,6 @@ class CycleSearch:
             depends = kinds(WW, WR) | order_kinds
             self._plain(suspects, kinds(WW) | order_kinds, G0, order)
             self._plain(suspects, depends, G1C, order)
-            self._single(suspects, depends, order)
             self._nonadjacent(suspects, depends | kinds(RW), order)
             self._plain(suspects, depends | kinds(RW), G2, order)
 
@@ -103,27 +101,8 @@ class CycleSearch:
                 searches = ((inside(node), node) for node in knot if node < self._graph.size)
                 self._show(rank, order, knot[0] << 1, self._shortest(searches, inside, self._graph.size), allowed)
 
-    def _single(self, suspects: list[int], depends: Kinds, order: int) -> None:
-        graph = self._graph
-        for knot in self._knots(suspects, depends | kinds(RW)):
-            members = set(knot)
-            if self._covered(G_SINGLE, order, {node << 1 for node in knot}):
-                continue
-            inside = self._inside(members, depends)
-            pairs = [
-                (code >> KIND_BITS, node)
-                for node in knot
-                if node < graph.size
-                for code in graph.out[node]
-                if code & KIND_MASK == RW and code >> KIND_BITS in members
-            ]
-            closed = reaching(knot, len(graph.out), inside, pairs, self._check)
-            if closed:
-                searches = (([after], before) for after, before in closed)
-                walk = self._shortest(searches, inside, graph.size)
-                self._show(G_SINGLE, order, closed[0][1] << 1, walk, depends)
-
     def _nonadjacent(self, suspects: list[int], allowed: Kinds, order: int) -> None:
+        """G-single too: the cycle that is found says itself which of the two it is."""
         graph, alive = self._graph, self._alive
 
         def successors(word: int) -> list[int]:
@@ -179,7 +158,7 @@ class CycleSearch:
         if rank == G_NONADJACENT:
             steps = _untangled([(word >> 1, bool(word & 1)) for word in walk])
         else:
-            steps = [(node, rank == G_SINGLE and index == 1) for index, node in enumerate(walk)]
+            steps = [(node, False) for node in walk]
         cycle = self._cycle(steps, allowed)
         if self._shown.get(cycle.name, 0) >= CYCLES_MAX:
             self.omitted[cycle.name] = self.omitted.get(cycle.name, 0) + 1

@@ -1,4 +1,4 @@
-"""Directed graphs whose edges have kinds: strong components, reachability and shortest cycles, without recursion.
+"""Directed graphs whose edges have kinds: strong components and shortest cycles, without recursion.
 
 The rule it keeps: linear time and memory. What would need many edges (every transaction that returned before others were
 called) goes through *way stations*: nodes beyond `size` that stand for nobody. An edge into a station has the kind of the
@@ -15,8 +15,6 @@ WW, WR, RW, PROCESS, REALTIME, ONWARD = range(6)
 """ONWARD leads out of a station; it may be followed always, for only the station's own kind leads into it."""
 KIND_BITS = 3
 KIND_MASK = (1 << KIND_BITS) - 1
-TARGETS_AT_ONCE = 8_192
-"""Bits of a reachability mask: one kilobyte per node, so that a million nodes stay within a gigabyte."""
 CHECK_EVERY = 4_096
 """Nodes between two looks at the budget."""
 
@@ -108,31 +106,6 @@ def components(nodes: Iterable[int], limit: int, successors: Callable[[int], Seq
                 for member in component:
                     number[member] = done
                 yield component
-
-
-def reaching(
-    nodes: Iterable[int], limit: int, successors: Callable[[int], Sequence[int]], pairs: Sequence[tuple[int, int]], check: Check
-) -> list[tuple[int, int]]:
-    """Those (source, target) of `pairs` of which the source reaches the target. Targets are bits of masks, many at once."""
-    order = list(components(nodes, limit, successors, check))
-    place = {node: index for index, component in enumerate(order) for node in component}
-    onward = [sorted({place[target] for node in component for target in successors(node)}) for component in order]
-    targets = sorted({target for _, target in pairs})
-    found = []
-    for start in range(0, len(targets), TARGETS_AT_ONCE):
-        check("looking for cycles with one anti-dependency")
-        bits = {target: 1 << index for index, target in enumerate(targets[start : start + TARGETS_AT_ONCE])}
-        masks: list[int] = []
-        for index, component in enumerate(order):
-            mask = 0
-            for node in component:
-                mask |= bits.get(node, 0)
-            for other in onward[index]:
-                if other != index:  # all others come earlier: components are in reverse topological order
-                    mask |= masks[other]
-            masks.append(mask)
-        found += [pair for pair in pairs if masks[place[pair[0]]] & bits.get(pair[1], 0)]
-    return found
 
 
 def shortest_path(

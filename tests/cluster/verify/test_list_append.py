@@ -238,7 +238,7 @@ def test_findings_beyond_the_first_few_are_counted() -> None:
 
 
 def test_nothing_is_found_in_what_a_serial_executor_did() -> None:
-    for seed in range(3_000):
+    for seed in range(1_500):
         random = Random(seed)
         verdict = check(serial_history(random, random.randint(2, 30), random.randint(1, 4), random.randint(1, 6)))
 
@@ -247,7 +247,7 @@ def test_nothing_is_found_in_what_a_serial_executor_did() -> None:
 
 def test_a_snapshot_executor_shows_nothing_but_what_snapshot_isolation_allows() -> None:
     allowed: Counter[str] = Counter()
-    for seed in range(3_000):
+    for seed in range(1_500):
         random = Random(seed)
         real_time = bool(seed % 2)
         made = snapshot_history(random, random.randint(2, 30), random.randint(1, 4), random.randint(1, 6), real_time=real_time)
@@ -256,7 +256,7 @@ def test_a_snapshot_executor_shows_nothing_but_what_snapshot_isolation_allows() 
 
         assert Answer.VALID is verdict.answer, (seed, verdict)
         allowed.update(str(verdict.facts.get("found, but allowed at this level", "")).split(", "))
-    assert allowed["G2"] > 100 and allowed["G-single-realtime"] > 100, allowed
+    assert allowed["G2"] > 50 and allowed["G-single-realtime"] > 50, allowed
 
 
 ORDERS = {"strict-serializable": "realtime", "strong-session-serializable": "process", "serializable": "none"}
@@ -265,26 +265,26 @@ SNAPSHOTS = {"strong-snapshot-isolation": "realtime", "strong-session-snapshot-i
 
 def test_the_verdict_is_that_of_trying_all_serial_orders() -> None:
     answers: Counter[tuple[str, bool]] = Counter()
-    for seed in range(3_000):
+    for seed in range(1_500):
         made = small_history(Random(seed))
         for level, order in ORDERS.items():
             expected = serializable(made, order)
             answers[level, expected] += 1
 
             assert expected == (Answer.VALID is check(made, level).answer), (seed, level, made)
-    assert min(answers.values()) > 300, answers
+    assert min(answers.values()) > 150, answers
 
 
 def test_the_verdict_is_that_of_trying_all_snapshots_when_all_keys_are_read_at_the_end() -> None:
     answers: Counter[tuple[str, bool]] = Counter()
-    for seed in range(2_000):
+    for seed in range(1_000):
         made = read_at_the_end(small_history(Random(seed), count_max=4))
         for level, order in SNAPSHOTS.items():
             expected = snapshot_isolated(made, order)
             answers[level, expected] += 1
 
             assert expected == (Answer.VALID is check(made, level).answer), (seed, level, made)
-    assert min(answers.values()) > 200, answers
+    assert min(answers.values()) > 100, answers
 
 
 def test_one_changed_read_changes_the_verdict_as_the_oracle_says() -> None:
