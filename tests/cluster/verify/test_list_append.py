@@ -153,6 +153,29 @@ def test_the_cycle_shown_is_the_shortest_one() -> None:
     assert ("G1c", 2) == (finding.name, len(finding.cycle))
 
 
+def test_a_worse_cycle_is_shown_in_the_place_of_a_shorter_one_that_it_is_tied_to() -> None:
+    # T1 to T3 overwrite each other in a circle; T1 and T4 only read each other.
+    knot = history("ax1 az2 ae1 rd1", "ax2 ay1", "ay2 az1", "ad1 re1", "rx12 ry12 rz12")
+    assert {"G0"} == names(knot)
+
+    # T1 and T5 miss each other's appends; the four of a long fork are no anomaly that snapshots allow.
+    fork = history("rx ry1 rw aq1", "ax1", "rx1 rz", "az1 ay1", "rq aw1")
+    assert {"G-nonadjacent"} == names(fork)
+    assert Answer.INVALID is check(fork, "snapshot-isolation").answer
+
+
+def test_the_way_through_time_costs_no_length() -> None:
+    # T1 returned long before T5 was called, with other returns and calls between; T2 and T3 make a longer way round.
+    between = [txn(7, "aq1", 2, 3), txn(7, "aq2", 4, 5), txn(7, "aq3", 6, 7), txn(7, "aq4", 8, 9)]
+    stale = History((txn(0, "ax1 ay1", 0, 1), *between, txn(2, "ry1 az1", 10, 20), txn(3, "rz1 aw1", 11, 21), txn(4, "rx rw1", 12, 22)))
+    (finding,) = check(stale).findings
+
+    assert "G-single" == finding.name
+    lone = History((txn(0, "ax1", 0, 1), *between, txn(2, "ry", 10, 20), txn(4, "rx", 12, 22)))
+    (finding,) = check(lone).findings
+    assert ("G-single-realtime", 2) == (finding.name, len(finding.cycle))
+
+
 def test_levels_differ_in_what_they_allow() -> None:
     skew, stale, torn = history("rx ay1", "ry ax1"), history("ax1", "rx", serial=True), history("ax1 ry1", "ay1 rx1")
 
