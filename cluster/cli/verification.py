@@ -93,7 +93,7 @@ def verify(
     options = _options(level, time_limit, memory_limit)
     budget = Budget(time_limit, max(_bytes_of(memory_limit) // STATE_BYTES, 1))
     judged: list[Checked] = []
-    codes = set()
+    codes: set[int] = set()
     for file in files:
         try:
             with _busy(f"checking {_name(file)}"):
@@ -102,11 +102,12 @@ def verify(
             output.complain(f"error: {_message(file, error)}")
             codes.add(int(Exit.UNREADABLE))
             continue
-        if judged and not json:
+        if codes and not json:
             _print(output.line)
         _print(partial(_show, checked, json=json))
-        judged.append(checked)
         codes.add(checked.verdict.answer.exit_code)
+        if html:
+            judged.append(checked)
     if html:
         _write(html, judged)
     raise Answer(next(code for code in WORST_FIRST if code in codes))

@@ -231,22 +231,33 @@ def _shown(finding: Finding, names: Mapping[int, str], anchor: str) -> Shown:
     def row(index: int) -> Row:
         each, step = finding.operations[index], steps.get(index, 0)
         state = finding.states[step - 1] if 0 < step <= len(finding.states) else ""
-        said = words.parts(each, with_key=each.key != finding.key)
-        return Row(f"{anchor}-{index}", each, said, names.get(each.called, ""), step, words.visible(state), index in stuck)
+        said = [words.short(part, words.CELL_COLUMNS) for part in words.parts(each, with_key=each.key != finding.key)]
+        after = words.short(words.visible(state), words.CELL_COLUMNS)
+        return Row(f"{anchor}-{index}", each, said, names.get(each.called, ""), step, after, index in stuck)
 
-    by_call = sorted(range(len(finding.operations)), key=lambda index: finding.operations[index].called)
+    line = timeline.timeline(finding, names, anchor) if finding.operations else None
     return Shown(
         anchor=anchor,
         finding=finding,
         key=words.key(finding.key),
         why=words.sentence(finding.why).splitlines(),
-        timeline=timeline.timeline(finding, names, anchor) if finding.operations else None,
+        timeline=line,
         cycle=cycle.draw(finding.cycle, names, anchor),
         edges=[(names.get(edge.source.called, ""), edge.kind, names.get(edge.target.called, ""), edge.reason) for edge in finding.cycle],
-        rows=[row(index) for index in by_call[:ROWS_MAX]],
+        rows=[row(index) for index in _listed(finding, line.shown if line else frozenset())],
         steps=[row(index) for index in finding.order[-STEPS_MAX:]],
         stuck=[row(index) for index in finding.stuck[:ROWS_MAX]],
     )
+
+
+def _listed(finding: Finding, drawn: frozenset[int]) -> list[int]:
+    """Positions of the operations in the table, by their calls: what is drawn links to it, so that has room before all else."""
+
+    def called(index: int) -> int:
+        return finding.operations[index].called
+
+    by_interest = sorted(range(len(finding.operations)), key=lambda index: (index not in drawn, called(index)))
+    return sorted(by_interest[:ROWS_MAX], key=called)
 
 
 def _counts(history: History) -> list[tuple[str, str]]:

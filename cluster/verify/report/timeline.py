@@ -37,12 +37,17 @@ class Timeline:
     """The drawing, and how many operations of the finding it does not show."""
 
     drawing: Markup
-    drawn: int
+    shown: frozenset[int]
+    """Positions of those that are drawn."""
     earlier: int
     """Called before the first one that is drawn."""
     later: int
     """Called after the last one that is drawn."""
     between: int
+
+    @property
+    def drawn(self) -> int:
+        return len(self.shown)
 
     @property
     def left_out(self) -> int:
@@ -119,12 +124,12 @@ def timeline(finding: Finding, names: Mapping[int, str], anchor: str) -> Timelin
     if (wider := _layout(finding, shown, names, LABEL_COLUMNS_WIDE)).width <= WIDTH:
         layout = wider
     layout.stretch()
-    chosen = set(shown)
+    chosen = frozenset(shown)
     left_out = [index for index in range(len(finding.operations)) if index not in chosen]
     first, last = min(shown), max(shown)
     return Timeline(
         drawing=_draw(finding, layout, anchor),
-        drawn=len(shown),
+        shown=chosen,
         earlier=sum(index < first for index in left_out),
         later=sum(index > last for index in left_out),
         between=sum(first < index < last for index in left_out),
@@ -286,12 +291,10 @@ def _bar(bar: Bar, top: float, anchor: str) -> Markup:
     width = width_of(bar.state, drawing.LETTER_SMALL)
     state_x = min(max(bar.point - width / 2, bar.left), max(bar.right - width, bar.left))
     target = f"{anchor}-{bar.index}"
+    whole = words.short(words.operation(bar.operation, with_key=True), words.CELL_COLUMNS)
     return element(
         "a",
-        element(
-            "title",
-            f"{words.operation(bar.operation, with_key=True)}\nprocess {bar.operation.process}, {words.OUTCOMES[bar.operation.outcome]}",
-        ),
+        element("title", f"{whole}\nprocess {bar.operation.process}, {words.OUTCOMES[bar.operation.outcome]}"),
         drawing.text(bar.left, top + 14, bar.label, "bar-name"),
         shape,
         drawing.text(state_x, top + 45, bar.state, "state") if bar.state else "",

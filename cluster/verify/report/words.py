@@ -18,6 +18,8 @@ READS = frozenset({"read", "get", "r", "dequeue"})
 """Functions that are told something even when it is nothing."""
 
 TRANSACTION = "txn"
+CELL_COLUMNS = 1000
+"""Of one step of an operation, where it has a line of its own: a list of ten thousand elements is not read anyway."""
 OUTCOMES = {Outcome.OK: "ok", Outcome.FAILED: "failed", Outcome.UNKNOWN: "unknown"}
 
 

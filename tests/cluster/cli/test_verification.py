@@ -255,15 +255,16 @@ def test_no_page_is_written_where_nothing_was_checked(quorate: Command, damaged:
     assert (65, True, False) == (ran.code, "is not written" in ran.err, (tmp_path / "page.html").exists())
 
 
-def test_a_reader_who_has_enough_does_not_change_the_verdict() -> None:
+@pytest.mark.parametrize(("file", "code"), [(VALID, 0), (INVALID, 1)])
+def test_a_reader_who_has_enough_does_not_change_the_verdict(file: str, code: int) -> None:
     """The pipe is closed before anything is written to it."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
-        command = [sys.executable, "-m", "quorate.cluster.cli.main", "verify", INVALID, INVALID]
+        command = [sys.executable, "-m", "quorate.cluster.cli.main", "verify", file, file]
         done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, check=False)
 
-    assert (1, b"") == (done.returncode, done.stderr)
+    assert (code, b"") == (done.returncode, done.stderr)
 
 
 def shown(capsys: pytest.CaptureFixture[str], history: History, verdict: Verdict) -> str:

@@ -142,6 +142,10 @@ def test_the_overview_counts_every_operation_of_the_history() -> None:
 
     drawn = str(overview(history(operations), [("f", operations[250])]))
     assert 500 == sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:ok|failed|unknown)", drawn))
+    # They were called evenly, so every stretch has its share.
+    titles = re.findall(r"<title>([^<]*(?:ok|unknown))", drawn)
+    assert 120 == len(titles)
+    assert {4, 5} == {sum(map(int, re.findall(r"\d+", title))) for title in titles}
     assert 1 == drawn.count('class="failure"')
 
 

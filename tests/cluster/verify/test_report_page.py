@@ -181,6 +181,9 @@ def test_operations_that_have_no_room_are_counted_exactly() -> None:
     assert (bars, 800) == (int(match[1]), sum(int(number) for number in match.groups()))
     assert f"{count - 100 - page.STEPS_MAX} earlier steps not listed." in said
     assert "300 more operations not listed." in said
+    reader = read(text)
+    targets = {value[1:] for tag, name, value in reader.attributes if tag == "a" and name == "href"}
+    assert targets <= set(reader.ids)
     assert "4,000 other operations of key x not shown: it fails without them." in said
 
 
@@ -225,3 +228,19 @@ def test_the_command_that_makes_the_history_again_stands_at_the_top() -> None:
     said = words(made(History(recorded.operations, {"replay": "quorate sim --seed 7 <x>"}, "f"), verdict))
     assert "Replay quorate sim --seed 7 <x>" in said
     assert "Replay" not in words(made(recorded, verdict))
+
+
+def test_a_file_that_was_cut_off_says_so() -> None:
+    recorded, verdict = valid()
+
+    assert "The file is cut off: line 9" in words(made(History(recorded.operations, {"cut_off": "line 9"}, "f"), verdict))
+
+
+def test_a_value_of_any_size_leaves_a_page_that_opens() -> None:
+    huge = tuple(range(200_000))
+    each = operation(0, "read", None, huge, called=0, returned=1, key="x")
+    finding = Finding("not linearizable", "why", "x", (each,), (), (), (0,))
+
+    text = made(history([each]), Verdict("register", Answer.INVALID, "no", (finding,)))
+    assert len(text) < 50_000
+    assert "…" in words(text)
