@@ -16,6 +16,7 @@ from multiprocessing.resource_tracker import ensure_running
 from types import TracebackType
 
 from quorate.cluster.wire.errors import QuorateError
+from quorate.protocols.simulation.ablations import rows_of
 from quorate.protocols.simulation.campaign import Result
 from quorate.protocols.simulation.case import Case, Subject
 from quorate.protocols.simulation.engines import load
@@ -37,16 +38,22 @@ class Job:
     engine: str
     case: Case
     """Its seed is replaced by each that is run."""
+    ablation: str | None = None
+    """The name of the safeguard that the engine, the driver or the disk lacks."""
 
     def subject(self) -> Subject:
-        return Subject(load(self.engine))
+        if self.ablation is None:
+            return Subject(load(self.engine))
+        [row] = [row for row in rows_of(self.engine) if row.name == self.ablation]
+        return Subject(row.engine, row.node_class, row.disk_class, row.sessions)
 
     def what(self) -> str:
-        return self.engine
+        return self.engine if self.ablation is None else f"{self.engine} without {self.ablation}"
 
     def command(self, case: Case) -> str:
         """What a person types to see that case."""
-        return f"quorate sim --engine {self.engine} {case.options()} --trace"
+        less = "" if self.ablation is None else f" --ablation {self.ablation}"
+        return f"quorate sim --engine {self.engine}{less} {case.options()} --trace"
 
 
 @dataclass(frozen=True, slots=True)

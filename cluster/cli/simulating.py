@@ -172,7 +172,7 @@ def size(result: Result) -> str:
 
 
 def told_small(before: Result, small: Shrunk) -> str:
-    fate = "nothing can be left out" if small.minimal else "the budget of runs ended there"
+    fate = "nothing can be left out" if small.minimal else "perhaps more can be left out"
     lines = [f"seed {before.seed}: {size(before)}", f"shrunk in {output.count(small.runs, 'run')}: {size(small.result)}; {fate}"]
     lines += [f"{strike.at_ns / MILLISECOND:>12.3f} ms  {strike.number} {strike.fault} {strike.hit}" for strike in small.result.strikes]
     return "\n".join(lines)

@@ -30,6 +30,14 @@ Steps = Annotated[
     int,
     typer.Option("--steps", min=0, max=STEPS_MAX, help="Events in which all may fail; then it must go on.", rich_help_panel=WORLD),
 ]
+Ablation = Annotated[
+    str | None,
+    typer.Option("--ablation", metavar="NAME", help="Without this safeguard: a way to see a failing run.", rich_help_panel=WORLD),
+]
+Ablations = Annotated[
+    bool,
+    typer.Option("--ablations", help="Take each safeguard out in turn; print which seed and invariant miss it.", rich_help_panel=MANY),
+]
 Seeds = Annotated[
     int | None,
     typer.Option("--seeds", "-n", min=1, max=SEED_MAX, help=f"How many. Default: {SEEDS}, or as many as fit.", rich_help_panel=MANY),
@@ -62,11 +70,13 @@ def sim(
     nodes: Nodes = None,
     clients: Clients = None,
     steps: Steps = STEPS,
+    ablation: Ablation = None,
     seeds: Seeds = None,
     first_seed: FirstSeed = None,
     fresh: Fresh = False,
     seconds: For = None,
     workers: Workers = None,
+    ablations: Ablations = False,
     seed: Seed = None,
     only: Only = None,
     trace: Trace = False,
@@ -87,26 +97,33 @@ def sim(
     - `quorate sim --fresh --for 60`
     - `quorate sim --seed 7 --trace`
     - `quorate sim --seed 7 --shrink`
+    - `quorate sim --ablations`
+    - `quorate sim --ablation VotesTwice --seeds 20 --shrink`
     """
     from quorate.cluster.cli import simulating
     from quorate.cluster.cli.seeds import Job
     from quorate.protocols.simulation.case import Case
 
-    job = Job(known(engine), Case(seed or 0, steps, nodes, clients, None if only is None else numbers(only)))
-    many = {"--seeds": seeds, "--first-seed": first_seed, "--fresh": fresh or None, "--for": seconds, "--workers": workers}
+    job = Job(known(engine), Case(seed or 0, steps, nodes, clients, None if only is None else numbers(only)), safeguard(engine, ablation))
+    many = {"--first-seed": first_seed, "--fresh": fresh or None, "--for": seconds, "--workers": workers}
     single = {"--only": only, "--trace": trace or None, "--whole-trace": whole_trace or None, "--trace-file": trace_file}
-    if seed is not None:
-        refuse(many, "runs many seeds; --seed runs one")
-        trace = trace or whole_trace
-        simulating.one(job, simulating.Telling(trace, whole_trace, trace_file, shrink, json))
-        return
-    refuse(single, "is about one seed: name it with --seed")
-    if fresh and first_seed is not None:
-        raise UsageError("--fresh chooses the first seed; leave out --first-seed")
-    first = simulating.fresh_seed() if fresh else first_seed or 0
-    if fresh:
-        output.complain(f"seeds from {first}")  # at once: whoever ends this run must be able to repeat it
-    simulating.many(job, first, seeds or (None if seconds else SEEDS), workers, seconds, small=shrink, json=json)
+    if ablations:
+        world = {"--nodes": nodes, "--clients": clients, "--ablation": ablation, "--seed": seed, "--shrink": shrink or None}
+        refuse({**many, **single, **world}, "has no meaning for the table of --ablations; --seeds says how many to try for each")
+        from quorate.cluster.cli.ablation_table import run_table
+
+        run_table(engine, seeds, json=json)
+    elif seed is not None:
+        refuse({"--seeds": seeds, **many}, "runs many seeds; --seed runs one")
+        simulating.one(job, simulating.Telling(trace or whole_trace, whole_trace, trace_file, shrink, json))
+    else:
+        refuse(single, "is about one seed: name it with --seed")
+        if fresh and first_seed is not None:
+            raise UsageError("--fresh chooses the first seed; leave out --first-seed")
+        first = simulating.fresh_seed() if fresh else first_seed or 0
+        if fresh:
+            output.complain(f"seeds from {first}")  # at once: whoever ends this run must be able to repeat it
+        simulating.many(job, first, seeds or (None if seconds else SEEDS), workers, seconds, small=shrink, json=json)
 
 
 def refuse(given: Mapping[str, object], why: str) -> None:
@@ -123,6 +140,18 @@ def known(engine: str) -> str:
         return check(engine)
     except UnknownEngine as error:
         raise UsageError(str(error)) from None
+
+
+def safeguard(engine: str, name: str | None) -> str | None:
+    """The name, if the engine's table has such a row."""
+    if name is None:
+        return None
+    from quorate.protocols.simulation.ablations import rows_of
+
+    names = [row.name for row in rows_of(engine)]
+    if name not in names:
+        raise UsageError(f"there is no safeguard {name!r} of {engine} to take out; there are {', '.join(sorted(names)) or 'none yet'}")
+    return name
 
 
 def numbers(text: str) -> frozenset[int]:

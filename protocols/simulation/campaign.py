@@ -23,7 +23,7 @@ from quorate.protocols.simulation.policy import Jitter
 from quorate.protocols.simulation.shapes import Pair, halves, one_way, ring
 from quorate.protocols.simulation.swarm import Settings, swarm
 from quorate.protocols.simulation.workload import Observer, Operation, Workload
-from quorate.protocols.simulation.world import World
+from quorate.protocols.simulation.world import CORE_ASSERTION, World
 
 # A split vote costs up to two timeouts and happens again with falling odds; a catch-up by snapshot may lie in between.
 LIVENESS_TIMEOUTS = 30
@@ -121,6 +121,8 @@ class Campaign:
             self.world.watch.full_check()
         except Violation as violation:
             result.violation = violation
+        except Exception as problem:  # of a core that is made or fed outside a step: at the beginning, or when all is healed
+            result.violation = Violation(CORE_ASSERTION, f"{type(problem).__name__}: {problem}")
         result.events = self.world.events
         result.steps = min(events, result.events)
         result.fingerprint = self.world.watch.fingerprint

@@ -5,8 +5,11 @@ it found, and a shrinker may remember what it has tried.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from quorate.protocols.core import StateMachine
+from quorate.protocols.sessions import Sessions
 from quorate.protocols.simulation.campaign import EVENTS, Campaign, Result
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
@@ -44,11 +47,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What runs in the worlds of cases: an engine, and the driver and disk under it."""
+    """What runs in the worlds of cases: an engine, the driver and the disk under it, the sessions above it."""
 
     engine: Engine
     node_class: type[Node] = Node
     disk_class: type[SimulatedDisk] = SimulatedDisk
+    sessions: Callable[[StateMachine], StateMachine] = Sessions
 
     def run(self, case: Case, *, trace: bool = False) -> Result:
         settings = swarm(case.seed, case.nodes)
@@ -62,6 +66,7 @@ class Subject:
             settings=settings,
             node_class=self.node_class,
             disk_class=self.disk_class,
+            sessions=self.sessions,
             omitted=omitted,
             trace=trace,
         )

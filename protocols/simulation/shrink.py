@@ -35,7 +35,7 @@ class Shrunk:
     result: Result
     runs: int
     minimal: bool
-    """No strike can be left out, no fewer steps, clients or nodes were found. False if the budget ended before that was known."""
+    """No strike can be left out, no fewer steps, clients or nodes were found. False if it ended before that was known."""
 
 
 class _Spent(Exception):
@@ -43,12 +43,12 @@ class _Spent(Exception):
 
 
 def shrink(case: Case, run: Run, *, runs_max: int = RUNS_MAX, progress: Progress = lambda runs, case: None) -> Shrunk:
-    """The smallest case with the failure of this one; `Holds` if it has none."""
+    """The smallest case with the failure of this one; `Holds` if it has none. Ctrl-C ends it with the smallest so far."""
     shrinking = _Shrinking(case, run, runs_max, progress)
     try:
         shrinking.go()
         minimal = True
-    except _Spent:
+    except (_Spent, KeyboardInterrupt):
         minimal = False
     return Shrunk(shrinking.best, shrinking.result, shrinking.runs, minimal)
 
@@ -60,7 +60,8 @@ class _Shrinking:
         self._run = run
         self._runs_max = runs_max
         self._progress = progress
-        self._tried: dict[Case, bool] = {}
+        self._tried: dict[Case, Result | None] = {}
+        """What was run: the result if it is the same failure."""
         self.runs = 1
         self.result = run(case)
         if self.result.violation is None:
@@ -93,10 +94,11 @@ class _Shrinking:
             self.runs += 1
             result = self._run(case)
             same = result.violation is not None and result.violation.invariant == self._invariant
-            self._tried[case] = same
-            if same:
-                self._take(case, result)
-        return self._tried[case]
+            self._tried[case] = result if same else None
+        failed = self._tried[case]
+        if failed is not None:
+            self._take(case, failed)
+        return failed is not None
 
     # --- what is made smaller ---
 

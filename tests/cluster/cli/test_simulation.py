@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from quorate.cluster.cli import simulation, tally
 from quorate.cluster.cli.seeds import Crew, Job, WorkerDied, until
+from quorate.protocols.simulation.ablations import rows_of
 from quorate.protocols.simulation.campaign import EVENTS
 from quorate.protocols.simulation.case import Case
 from quorate.protocols.simulation.coverage import PHASES, ROLES
@@ -197,6 +199,86 @@ def test_a_seed_that_holds_cannot_be_shrunk_and_that_is_no_failure(quorate: Comm
     assert "held" in ran.out
 
 
+# --- a safeguard less ---
+
+LACKING = ("sim", "--ablation", "AcksBeforeSync", "--steps", "3000")
+"""Nearly every other seed misses it."""
+
+
+def broken(quorate: Command, *words: str) -> dict[str, Any]:
+    """The JSON of a run that found something."""
+    ran = quorate(*LACKING, *words, "--json")
+    assert (1, "") == (ran.code, ran.err)
+    document: dict[str, Any] = json.loads(ran.out.splitlines()[-1])
+    return document
+
+
+def test_a_failure_is_replayed_by_the_command_that_it_prints(quorate: Command) -> None:
+    found = broken(quorate, "--seeds", "8", "--workers", "1")["failures"]
+    ran = quorate(*found[0]["replay"].split()[1:])
+
+    assert 1 == ran.code
+    assert (
+        f"raft without AcksBeforeSync: seed {found[0]['seed']} broke after {found[0]['events']:,} events: {found[0]['invariant']}"
+        in ran.out
+    )
+    assert f"  {found[0]['detail']}" in ran.out
+    assert f"  replay: {found[0]['replay']}" in ran.out
+
+
+def test_failures_stand_in_the_order_of_their_seeds_whoever_ran_them(quorate: Command) -> None:
+    one, two = (broken(quorate, "--seeds", "8", "--workers", workers)["failures"] for workers in ("1", "2"))
+
+    assert one == two
+    assert len(one) > 1
+    assert [failure["seed"] for failure in one] == sorted(failure["seed"] for failure in one)
+
+
+def test_failures_are_told_with_their_replay_and_their_number(quorate: Command) -> None:
+    ran = quorate(*LACKING, "--seeds", "60", "--workers", "2")
+
+    assert 1 == ran.code
+    assert tally.FAILURES_SHOWN == len(re.findall(r"^seed \d+ broke after [\d,]+ events: ", ran.out, re.MULTILINE))
+    assert re.search(r"^\.\.\. and \d+ seeds? more; --json lists all$", ran.out, re.MULTILINE)
+    assert re.search(r"^raft without AcksBeforeSync: 60 seeds from 0: \d+ broke; ", ran.out, re.MULTILINE)
+
+
+def test_the_small_case_is_replayed_exactly_by_its_command(quorate: Command) -> None:
+    found = broken(quorate, "--seeds", "8", "--workers", "1")["failures"]
+    small = broken(quorate, "--seed", str(found[0]["seed"]), "--shrink")
+    again = json.loads(quorate(*small["replay"].split()[1:], "--json").out)
+
+    assert found[0]["invariant"] == small["violation"]["invariant"]
+    assert small["events"] < small["shrunk_from"]["events"]
+    assert len(small["strikes"]) <= len(small["shrunk_from"]["strikes"])
+    assert [small[key] for key in ("fingerprint", "violation", "strikes")] == [
+        again[key] for key in ("fingerprint", "violation", "strikes")
+    ]
+
+
+def test_many_seeds_with_shrink_make_the_first_failure_small(quorate: Command) -> None:
+    ran = quorate(*LACKING, "--seeds", "8", "--workers", "2", "--shrink")
+    first = re.search(r"^seed (\d+) broke", ran.out, re.MULTILINE)
+
+    assert 1 == ran.code
+    assert first
+    assert re.search(rf"^seed {first[1]}: [\d,]+ events, \d+ strikes?, ", ran.out, re.MULTILINE)
+    assert re.search(r"^shrunk in \d+ runs: .*; nothing can be left out$", ran.out, re.MULTILINE)
+
+
+def test_the_table_of_ablations_names_what_missed_each(quorate: Command) -> None:
+    """With one seed for each: those that it does not miss are told too, and make the answer no."""
+    ran = quorate("sim", "--ablations", "--seeds", "1", "--json")
+    rows = json.loads(ran.out)["rows"]
+
+    assert [row.name for row in rows_of("raft")] == [row["name"] for row in rows]
+    assert [1] * len(rows) == [row["seeds_tried"] for row in rows]
+    missed = [row for row in rows if row["seed"] is not None]
+    assert missed
+    assert all(row["invariant"] and row["events"] for row in missed)
+    assert (0 if len(missed) == len(rows) else 1) == ran.code
+
+
 # --- usage ---
 
 
@@ -213,6 +295,9 @@ def test_a_seed_that_holds_cannot_be_shrunk_and_that_is_no_failure(quorate: Comm
         (("--trace-file", "x"), "--trace-file is about one seed"),
         (("--only", "3"), "--only is about one seed"),
         (("--seed", "1", "--only", "3-x"), "--only: numbers and ranges are written as 3,5-9, or none; not '3-x'"),
+        (("--ablation", "Luck"), "there is no safeguard 'Luck' of raft to take out; there are "),
+        (("--ablations", "--trace"), "--trace has no meaning for the table of --ablations"),
+        (("--ablations", "--seed", "3"), "--seed has no meaning for the table of --ablations"),
         (("--fresh", "--first-seed", "3"), "--fresh chooses the first seed"),
         (("--seeds", "0"), "--seeds"),
         (("--seed", "1", "--trace-file", "/no/such/folder/t", "--steps", "10"), "cannot be written to /no/such/folder/t: No such file"),
