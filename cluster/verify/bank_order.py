@@ -105,7 +105,7 @@ class OrderSearch:
             if not state.reads >> index & 1:
                 reads.append(read)
                 end = min(end, read.returned)
-        return sorted((read for read in reads if read.operation.called < end), key=lambda read: read.returned)
+        return sorted(reads, key=lambda read: read.returned)
 
     def under_way(self, state: State, before: int) -> list[int]:
         """Transfers not passed yet that were called before that position."""

@@ -127,6 +127,16 @@ def test_out_of_budget_is_unknown_and_says_what_holds() -> None:
     assert "the accounts, their total and their signs are right" in verdict.reason
 
 
+def test_too_many_unknown_transfers_to_tell_are_unknown_and_not_invalid() -> None:
+    pairs = ("a", "b"), ("b", "c"), ("c", "a"), ("b", "a")
+    unknown = [transfer(number, *pairs[number % 4], 2, number, number, UNKNOWN) for number in range(40)]
+    verdict = check(*unknown, read(99, 11, 9, 10, 50, 51))
+
+    assert Answer.UNKNOWN is verdict.answer
+    assert "40 transfers under way at once, or unknown, leave too many choices" in verdict.reason
+    assert Answer.VALID is check(*unknown, read(99, 12, 8, 10, 50, 51)).answer
+
+
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
