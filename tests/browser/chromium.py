@@ -24,6 +24,9 @@ document.addEventListener("securitypolicyviolation", (event) => probe.violations
 """
 LATE = """
 addEventListener("load", () => {
+  probe.open = document.querySelectorAll("details[open]").length;
+  document.querySelector("a.operation")?.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+  probe.lit = [...document.querySelectorAll(".lit")].map((each) => each.tagName.toLowerCase());
   for (const each of document.querySelectorAll("details")) each.open = true;
   const touch = TOUCH_PX;
   const outside = (inner, outer) => inner.left < outer.left - touch || inner.right > outer.right + touch
@@ -59,6 +62,10 @@ class Opened(NamedTuple):
 
     errors: list[str]
     violations: list[str]
+    open: int
+    """Tables that were open at first."""
+    lit: list[str]
+    """What lit up when the pointer was on the first operation."""
     outside: list[str]
     overlapping: list[list[str]]
     texts: list[str]
@@ -83,7 +90,7 @@ def _executable() -> str | None:
     return next((path for name in NAMES if (path := which(name))), None)
 
 
-def opened(page: str, folder: Path, *, width: int = 1280, dark: bool = False) -> Opened:
+def opened(page: str, folder: Path, *, width: int = 1280, dark: bool = False, at: str = "") -> Opened:
     """Open the page under its own policy, to which only the two scripts of this module are added."""
     assert "script-src " in page
     allowed = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in (EARLY, LATE))
@@ -105,7 +112,7 @@ def opened(page: str, folder: Path, *, width: int = 1280, dark: bool = False) ->
         f"--window-size={width},1600",
         *(["--blink-settings=preferredColorScheme=0"] if dark else []),
         "--dump-dom",
-        file.as_uri(),
+        file.as_uri() + at,
     ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=OPEN_S, check=False, env={**os.environ, "HOME": str(folder)}, encoding="utf-8"

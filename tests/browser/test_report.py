@@ -81,6 +81,14 @@ def test_the_samples_of_the_documentation_fit_one_page_together(tmp_path: Path) 
         assert all(line in found.text for finding in verdict.findings for line in sentence(finding.why).splitlines())
 
 
+def test_an_operation_lights_up_wherever_it_stands_and_a_link_opens_its_table(tmp_path: Path) -> None:
+    plain, linked = opened(page(stale_read()), tmp_path), opened(page(stale_read()), tmp_path, at="#h1-f1-0")
+
+    assert (0, 1) == (plain.open, linked.open)
+    # Its bar, its step, its row in the table of all.
+    assert ["a", "tr", "tr"] == plain.lit
+
+
 def test_a_reader_who_wants_it_dark_gets_it_dark(tmp_path: Path) -> None:
     light, dark = opened(page(stale_read()), tmp_path), opened(page(stale_read()), tmp_path, dark=True)
 
