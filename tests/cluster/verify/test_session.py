@@ -70,6 +70,7 @@ def deletion(process: int, at: int, outcome: Outcome = UNKNOWN) -> Operation:
         ("read your writes", (put(0, "a", 1, 0, "y"), put(9, "b", 2, 2), put(0, "c", 3, 4), get(0, "b", 2, 6))),
         ("read your writes", (put(0, "a", 1, 0), get(0, None, 0, 2))),
         ("read your writes", (put(0, "a", 5, 0), state(0, 4, 2))),
+        ("read your writes", (put(9, "z", 1, 0), do(7, "delete", "x", None, (1, 2), 2), put(0, "a", 3, 4), get(0, None, 0, 6))),
         ("monotonic reads", (put(9, "a", 1, 0), put(9, "b", 2, 2), get(0, "b", 2, 4), get(0, "a", 1, 6))),
         ("monotonic reads", (put(9, "a", 1, 0), get(0, "a", 1, 4), get(0, None, 0, 6))),
         ("monotonic reads", (put(9, "a", 1, 0), get(0, "a", 1, 4), state(0, 1, 6))),
