@@ -18,7 +18,7 @@ from quorate.cluster.client.network import Network
 from quorate.cluster.client.session import nonce
 from quorate.cluster.client.sessions import Sessions
 from quorate.cluster.client.status import MemberStatus, NodeIdentity, NodeStatus, SnapshotInfo
-from quorate.cluster.client.timing import LoopTiming, Timing
+from quorate.cluster.client.timing import LoopTiming, Timing, to_ms
 from quorate.cluster.client.transaction import Text, Transaction, bounds, to_bytes
 from quorate.cluster.client.watch import Watch
 from quorate.cluster.client.watches import Watches
@@ -55,8 +55,6 @@ from quorate.protocols.core import Change, Member, Promote, Remove
 
 TIMEOUT_S = 5.0
 """A healthy cluster answers in milliseconds and fails over in well under a second; a person waits five."""
-TIMEOUT_S_MAX = 24 * 3600.0
-"""Longer is a mistake: more likely milliseconds were meant."""
 SESSION_TTL_S = 60.0
 """How long the cluster remembers a client that has gone without closing."""
 CLOSE_MS_MAX = 1_000
@@ -81,7 +79,7 @@ class Client:
         rng: Random | None = None,
         make_nonce: Callable[[], bytes] = nonce,
     ) -> None:
-        self._timeout_ms = _to_ms(timeout)
+        self._timeout_ms = to_ms(timeout)
         self._timing = timing or LoopTiming()
         rng = rng or Random()
         self._background = Background()
@@ -89,7 +87,7 @@ class Client:
         self._leader = Leader(self._network, group=group, timing=self._timing, rng=rng, background=self._background)
         self._calls = Calls(self._network, self._leader, group=group, timing=self._timing, rng=rng)
         self._sessions = Sessions(
-            self._calls, exactly_once=exactly_once, ttl_ms=_to_ms(session_ttl), background=self._background, make_nonce=make_nonce
+            self._calls, exactly_once=exactly_once, ttl_ms=to_ms(session_ttl), background=self._background, make_nonce=make_nonce
         )
         self._writes = Writes(self._calls, self._sessions)
         self._propose = self._writes.propose
@@ -152,7 +150,7 @@ class Client:
             operation = commands.put(key, value, lease=_lease_id(lease), keep_lease=keep_lease, previous=previous)
         else:
             operation = (PUT, key, value)
-        timeout_ms = self._timeout_ms if timeout is None else _to_ms(timeout)
+        timeout_ms = self._timeout_ms if timeout is None else to_ms(timeout)
         return decode_put(await self._propose(commands.encode(operation), timeout_ms))
 
     async def get(
@@ -249,7 +247,7 @@ class Client:
 
     def lease(self, *, ttl: float, id: int = 0, timeout: float | None = None) -> LeaseRequest:
         """Grant a lease of `ttl` seconds and keep it alive: `async with client.lease(ttl=10) as lease`, or await it."""
-        timeout_ms = self._timeout_ms if timeout is None else _to_ms(timeout)
+        timeout_ms = self._timeout_ms if timeout is None else to_ms(timeout)
         return LeaseRequest(
             round(ttl * 1000), id=id, calls=self._calls, writes=self._writes, background=self._background, timeout_ms=timeout_ms
         )
@@ -293,7 +291,7 @@ class Client:
         if key is not None and (prefix is not None or start or end):
             raise BadRequest("watch a key, a prefix or a range, not several of them")
         low, high = bounds(start, end, prefix) if key is None else commands.single(to_bytes(key))
-        timeout_ms = self._timeout_ms if timeout is None else _to_ms(timeout)
+        timeout_ms = self._timeout_ms if timeout is None else to_ms(timeout)
         return Watch(self._watches, low, high, from_revision=from_revision, previous=previous, timeout_ms=timeout_ms)
 
     # The cluster: see Administration
@@ -350,7 +348,7 @@ class Client:
 
     async def propose(self, command: bytes, *, timeout: float) -> bytes:
         """Apply a command of the group's state machine, once; its result."""
-        return await self._propose(command, _to_ms(timeout))
+        return await self._propose(command, to_ms(timeout))
 
     async def query(self, query: bytes, *, timeout: float, consistency: Consistency = LINEARIZABLE) -> bytes:
         """Ask the group's state machine."""
@@ -368,10 +366,10 @@ class Client:
     # The common parts
 
     def _deadline_ms(self, timeout: float | None) -> int:
-        return self._timing.now_ms() + (self._timeout_ms if timeout is None else _to_ms(timeout))
+        return self._timing.now_ms() + (self._timeout_ms if timeout is None else to_ms(timeout))
 
     async def _do(self, command: Operation, timeout: float | None) -> bytes:
-        return await self._propose(commands.encode(command), self._timeout_ms if timeout is None else _to_ms(timeout))
+        return await self._propose(commands.encode(command), self._timeout_ms if timeout is None else to_ms(timeout))
 
     async def _ask(self, query: Operation, consistency: Consistency, timeout: float | None) -> bytes:
         return await self._calls.query(consistency, commands.encode(query), self._deadline_ms(timeout), spread=self._spread_reads)
@@ -395,9 +393,3 @@ class Connecting:
 
 def _lease_id(lease: "Lease | int") -> int:
     return lease if isinstance(lease, int) else lease.id
-
-
-def _to_ms(seconds: float) -> int:
-    if not 0 < seconds <= TIMEOUT_S_MAX:
-        raise BadRequest(f"a time is in seconds, above 0 and up to {TIMEOUT_S_MAX:.0f}, not {seconds!r}")
-    return max(1, round(seconds * 1000))

@@ -9,6 +9,10 @@ from random import Random
 from typing import Protocol
 
 from quorate.cluster.runtime.clock import BootClock
+from quorate.cluster.wire.errors import BadRequest
+
+TIMEOUT_S_MAX = 24 * 3600.0
+"""Longer is a mistake: more likely milliseconds were meant."""
 
 BACKOFF_MS_MIN = 10
 """The first pause: an election takes a few tens of milliseconds, and every pause adds to the gap that callers see."""
@@ -59,3 +63,10 @@ def backoff_ms(attempt: int, rng: Random) -> int:
     else:
         pause = min(BACKOFF_MS_MAX, BACKOFF_MS_SOON << min(attempt - BACKOFF_SOON_COUNT, 8))
     return rng.randint(pause // 2, pause)
+
+
+def to_ms(seconds: float) -> int:
+    """A time as callers give it, in whole milliseconds. BadRequest unless it is above 0 and sensible."""
+    if not 0 < seconds <= TIMEOUT_S_MAX:
+        raise BadRequest(f"a time is in seconds, above 0 and up to {TIMEOUT_S_MAX:.0f}, not {seconds!r}")
+    return max(1, round(seconds * 1000))
