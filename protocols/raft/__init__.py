@@ -31,7 +31,7 @@ Invariants: at most one leader per term; a leader never overwrites its own log; 
 there; a leader's log holds every committed entry; what is applied at an index is the same everywhere (figure 3.2).
 Every rule that keeps them is one method in rules.py.
 
-Modules: engine (transition table, roles' beginnings) over state, election, following, leading, handover,,
+Modules: engine (transition table, roles' beginnings) over state, election, following, leading, handover,
 and the shared reads and membership; turn ends the batch.
 """
 
