@@ -31,7 +31,8 @@ class Leader:
     def __init__(self, network: Network, *, group: str, timing: Timing, rng: Random, background: Background) -> None:
         self.connection: Connection | None = None
         self.term = 0
-        """The highest term seen. Terms only rise, so a leader of a lower one is a leader no more."""
+        """The highest term that had a leader. Terms only rise, so a leader of a lower one is a leader no more; but a candidate's
+        own term may be durable nowhere, and be forgotten with the candidate."""
         self._leading_term = 0
         """The term in which the leader was found to lead, or at least one that it leads after."""
         self.cluster = ""
@@ -179,7 +180,8 @@ class Leader:
         group = status.groups.get(self._group)
         if group is None or group.term < self.term:
             return
-        self.term = group.term
+        if group.leader:
+            self.term = group.term
         for member in group.members:
             self._network.named(member.name, member.client_address)
         if group.role == "leader":

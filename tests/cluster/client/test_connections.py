@@ -41,6 +41,31 @@ async def test_a_silent_leader_is_left_at_once_when_another_says_that_it_leads(c
     assert put.done()
 
 
+async def test_a_candidates_term_that_nobody_led_in_does_not_outrank_a_leader(cluster: FakeCluster) -> None:
+    """1. n1 leads in term 1, and is lost. 2. n3, whose disk is broken, asks for votes in term 9 in vain, and tells the client of it.
+    3. n3 is gone, and its term with it. 4. n2 leads in term 2. Found by seed 14 of the simulated runtime."""
+    client = await cluster.connected()
+    await client.put("x", "0")
+    await until(lambda: all(endpoint.name for endpoint in client._network.endpoints))
+
+    def candidate(connection: ServerConnection, id: int) -> None:
+        group = {"role": "candidate", "term": 9, "leader": "", "leader_address": "", "members": []}
+        connection.reply(id, {"node": "n3", "cluster": cluster["n3"].cluster_id, "groups": {"default": group}})
+
+    cluster["n3"].handlers["status"] = candidate
+    cluster["n1"].crash()
+    cluster.lead(None)
+    put = start(client.put("x", "1"))
+    await cluster.timing.advance(200)
+    assert cluster["n3"].asked("status")
+    cluster["n3"].crash()
+    cluster.lead("n2")
+    await cluster.timing.advance(1_000)
+
+    assert put.done()
+    assert b"1" == await value_of(client, "x")
+
+
 async def test_a_slow_leader_that_answers_pings_is_not_left(cluster: FakeCluster) -> None:
     client = await cluster.connected()
     await client.put("x", "0")
