@@ -129,7 +129,9 @@ class Host:
         except Crash:
             raise
         except BaseException as error:
-            if process.alive:
+            if process.alive and self.disk.faults.fail_sync is not None:
+                self._down(in_silence=False)  # on such a disk it may refuse to start, or to go on
+            elif process.alive:
                 self.failure = f"{self.name} ended in life {self.life}: {error!r}"
                 self._trace.say(self.name, self.failure)
                 self._down(in_silence=False)
