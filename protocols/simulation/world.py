@@ -218,11 +218,16 @@ class World:
         return [committed, *(configuration for configuration in written if configuration.index > committed.index)]
 
     def is_quorum(self, names: Sequence[NodeId]) -> bool:
-        """Whether these hold a majority of votes that count in every configuration that may be in force."""
+        """Whether these hold a majority of votes that count in every configuration that may be in force, or come to be in force
+        without anybody's asking: a leader promotes learners by itself, and each that is not among these makes the quorum larger."""
         return all(
-            2 * sum(self.nodes[name].votes_in(configuration) for name in names) > len(configuration.voters)
-            for configuration in self.configurations()
+            2 * sum(self.nodes[name].votes_in(one) for name in names) > len(one.voters) + self._promotable(one, names)
+            for one in self.configurations()
         )
+
+    @staticmethod
+    def _promotable(configuration: Configuration, but: Sequence[NodeId]) -> int:
+        return sum(one.promote and not one.voter and one.name not in but for one in configuration.members)
 
     # --- clients' way in ---
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from quorate.protocols.simulation.ledger import APPLIED_ONCE, COMMITTED_PREFIXES
 from quorate.protocols.simulation.raft_view import RAFT
 from quorate.protocols.simulation.schedule import MILLISECOND, SECOND, Schedule
 from quorate.protocols.simulation.swarm import FAULTS
+from quorate.protocols.simulation.world import member
 from tests.protocols.toy_core import TOY, ToyCore
 
 MEMBERSHIP = ("add_learner", "promote", "remove", "wipe_disk", "flip_bit")
@@ -223,3 +225,22 @@ def test_bounds_are_stated_in_virtual_time() -> None:
 
     assert campaign._timeouts(1) == RAFT.election_ticks * campaign.settings.tick_ns < 10 * SECOND
     assert PROGRESS != CONVERGENCE
+
+
+# --- what is owed ---
+
+
+def test_a_learner_that_the_leader_will_promote_counts_as_a_voter_who_may_be_missing() -> None:
+    """Found by seeds 1001587, 1006993 and 1008323: progress was demanded of a quorum that a promotion made too small."""
+    world = World(RAFT, Settings(nodes=3), seed=1)
+    joining = member(4, voter=False, promote=True)
+    world.add(joining, Configuration())
+    world.watch.ledger.configuration = replace(world.bootstrap, index=1).with_member(joining)
+
+    assert not world.is_quorum(["n1", "n2"])
+    assert world.is_quorum(["n1", "n2", "n3"])
+    assert world.is_quorum(["n1", "n2", "n4"])
+
+    world.watch.ledger.configuration = replace(world.bootstrap, index=1).with_member(member(4, voter=False))
+
+    assert world.is_quorum(["n1", "n2"])
