@@ -28,9 +28,7 @@ class Recording:
             case workload.Outcome.REFUSED:
                 self._add(process, call, None, Outcome.FAILED, called, called_ns, self._position(), now_ns)
             case workload.Outcome.DONE:
-                # A comparison that failed has changed nothing, and says what it did not find.
-                failed = call.function == "cas" and result is False
-                self._add(process, call, result, Outcome.FAILED if failed else Outcome.OK, called, called_ns, self._position(), now_ns)
+                self._add(process, call, result, Outcome.OK, called, called_ns, self._position(), now_ns)
 
     def history(self, facts: Mapping[str, object] | None = None) -> History:
         """All that was called; what is still open has an unknown outcome."""
