@@ -15,6 +15,7 @@ from quorate.protocols.sessions import Sessions
 from quorate.protocols.simulation.application import Application, Registers
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.invariants import Watch
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.machine import with_sessions
 from quorate.protocols.simulation.nemesis import Nemesis, Strike
@@ -85,6 +86,7 @@ class Campaign:
         sessions: Callable[[StateMachine], StateMachine] = Sessions,
         application: Application | None = None,
         observer: Observer | None = None,
+        watch_class: type[Watch] = Watch,
         trace: bool = False,
     ) -> None:
         self.seed = seed
@@ -92,7 +94,16 @@ class Campaign:
         self._omitted = omitted
         application = Registers() if application is None else application
         machine = with_sessions(application.machine, sessions)
-        self.world = World(engine, self.settings, seed, node_class=node_class, disk_class=disk_class, machine=machine, trace=trace)
+        self.world = World(
+            engine,
+            self.settings,
+            seed,
+            node_class=node_class,
+            disk_class=disk_class,
+            watch_class=watch_class,
+            machine=machine,
+            trace=trace,
+        )
         self.nemesis = Nemesis(self.world, omitted)
         self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self, application, observer)
 

@@ -53,3 +53,6 @@ class Engine:
     """Whether a leader is made by votes that `view.granted` shows, a majority of them."""
     lease: Callable[[Core], bool] | None = None
     """Whether the core relies on a lease now; None for engines without leases."""
+    asks: Callable[[Message], tuple[int, int, int] | None] | None = None
+    """(term, index and term of the last entry) that a request for a vote claims; None if it is none. For engines whose candidates ask
+    only with what is durable."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ONE_LEADER = "one node and incarnation leads a term, ever"
 QUORUM_DURABLE = "a quorum's durable logs hold every committed entry"
 LOG_MATCHING = "two logs with one entry in common agree up to it"
+VOTE_DURABLE = "a vote is durable before it is given"
+ASKED_DURABLE = "a candidate asks with a term, a vote and a log that are durable"
 ELECTED = "a leader has the votes of a majority of its voters"
 ONE_LEASE = "nobody leads a later term while a lease is relied on"
 LEADER_APPENDS = "a leader never overwrites its own log"
@@ -139,7 +141,21 @@ class Watch:
         grant = self._view.granted(message)
         if grant is not None:
             term, candidate = grant
-            self._voted(node.storage, term, to if candidate is None else candidate)
+            candidate = to if candidate is None else candidate
+            self._voted(node.storage, term, candidate)
+            if not self._has_promised(node, term, candidate):
+                raise Violation(VOTE_DURABLE, f"{node} votes for {candidate} in term {term}; its disk holds {node.disk.durable.promise}")
+        if self._engine.asks is not None and (asked := self._engine.asks(message)) is not None:
+            term, index, last_term = asked
+            # What it gave up itself in the meantime it may still have asked with.
+            lost = node.written.holds(index, last_term) and not node.disk.durable.holds(index, last_term)
+            if lost or not self._has_promised(node, term, node.name):
+                raise Violation(ASKED_DURABLE, f"{node} asks for votes in term {term} with a log up to {index}; its disk knows less")
+
+    def _has_promised(self, node: "Node", term: int, vote: NodeId) -> bool:
+        """Whether the disk knows of this vote, or of a later term."""
+        promise = node.disk.durable.promise
+        return promise is not None and (self._view.promised(promise) == (term, vote) or self._view.promised(promise)[0] > term)
 
     def applied(self, node: "Node", entry: Entry, result: bytes) -> None:
         """The node's state machine moved forward by one entry."""

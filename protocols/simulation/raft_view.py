@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from quorate.protocols import reads
 from quorate.protocols.core import TAGS, Core, Message, NodeId
 from quorate.protocols.raft import Raft, RaftOptions, messages, raft
-from quorate.protocols.raft.messages import HardState, VoteReply
+from quorate.protocols.raft.messages import HardState, Vote, VoteReply
 from quorate.protocols.raft.roles import Candidate, Leader, PreCandidate
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.swarm import Settings
@@ -61,10 +61,12 @@ def options(settings: Settings) -> RaftOptions:
         bits, at = divmod(bits, len(choices))
         return choices[at]
 
+    # Where answers come at once, half the time will do, and a run sees twice as many elections.
+    quick = settings.rule.delay_ns + settings.rule.jitter_ns + settings.fsync_ns < settings.tick_ns and bool(pick((0, 1)))
     return RaftOptions(
-        election_ticks=ELECTION_TICKS,
-        heartbeat_ticks=pick((2, 5)),
-        lease_ticks=pick((5, 10, 15)),
+        election_ticks=ELECTION_TICKS // 2 if quick else ELECTION_TICKS,
+        heartbeat_ticks=pick((2, 3)) if quick else pick((2, 6)),
+        lease_ticks=pick((2, 4, 6)) if quick else pick((5, 10, 15)),
         append_bytes_max=pick((100, 1_000, 1 << 20)),
         window_messages=pick((1, 4, 256)),
         margin_entries=pick((0, 3, 10_000)),
@@ -83,6 +85,19 @@ def has_lease(core: Core) -> bool:
     return isinstance(role, Leader) and core.leading.has_lease(role)
 
 
+def asks(message: Message) -> tuple[int, int, int] | None:
+    return (message.term, message.last_index, message.last_term) if isinstance(message, Vote) else None
+
+
 RAFT = Engine(
-    "raft", raft, options, RaftOptions, RaftView(), election_ticks=2 * ELECTION_TICKS, messages=MESSAGES, votes=True, lease=has_lease
+    "raft",
+    raft,
+    options,
+    RaftOptions,
+    RaftView(),
+    election_ticks=2 * ELECTION_TICKS,
+    messages=MESSAGES,
+    votes=True,
+    lease=has_lease,
+    asks=asks,
 )

@@ -4,6 +4,7 @@ The rule it keeps: nothing in here decides what goes wrong. Faults and clients c
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -46,7 +47,7 @@ def claimed_index(node: Node) -> int:
 
 
 class World:
-    """`node_class` and `disk_class` let a test take one safeguard out of the driver or of the disk."""
+    """The classes let a test take one safeguard out of the driver, of the disk, or of whoever watches."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class World:
         *,
         node_class: type[Node] = Node,
         disk_class: type[SimulatedDisk] = SimulatedDisk,
+        watch_class: type[Watch] = Watch,
         machine: MakeMachine = Machine,
         trace: bool = False,
         timed: bool = True,
@@ -71,7 +73,7 @@ class World:
         self.network = self.make_network()
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
-        self.watch = Watch(engine, self.bootstrap, self.nodes)
+        self.watch = watch_class(replace(engine, lease=None) if settings.clocks_jump else engine, self.bootstrap, self.nodes)
         self.slow_disks: set[NodeId] = set()  # only ever asked about membership, never iterated
         """Every fsync of these is a slow one."""
         self._wiped = False
