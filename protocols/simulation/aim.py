@@ -48,7 +48,7 @@ class Aim:
     def one(self) -> Node | None:
         """A running node; the leader more often than its share, for that is where most can go wrong."""
         leader = self._world.leader()
-        if leader is not None and self._mostly_leader < 0.3:
+        if leader is not None and self._mostly_leader < 0.4:
             return leader
         running = (node for node in self._world.nodes.values() if node.core is not None)
         return min(running, key=lambda node: mix(self._key, node.number), default=None)

@@ -46,7 +46,7 @@ class LinkFaults:
             for source, destination in pairs:
                 self._world.hint(destination, source)
         self._world.network.cut(pairs)
-        if aim.rng.random() < 0.7:
+        if aim.rng.random() < 0.9:
             self._repairs.mend_later(aim, pairs)
         return True
 

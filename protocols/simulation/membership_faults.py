@@ -4,11 +4,14 @@ from quorate.protocols.core import AddLearner, Change, Configuration, Member, No
 from quorate.protocols.simulation.aim import Aim, Fault
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.repairs import Repairs
+from quorate.protocols.simulation.shapes import isolate
 from quorate.protocols.simulation.workload import Operation, Outcome
 from quorate.protocols.simulation.world import World, member
 
 # Beyond this the world does not grow: quorums become slow, and every node costs a clock.
 NODES_MAX = 8
+# Whoever takes a machine off the network waits hardly longer for the hand-over.
+DEPARTURE_TICKS_MAX = 3
 
 
 class MembershipFaults:
@@ -47,12 +50,25 @@ class MembershipFaults:
         return self._world.watch.ledger.configuration if leader is None or leader.core is None else leader.core.configuration
 
     def _transfer(self, aim: Aim) -> bool:
-        names = self._configuration().names
-        if not names:
+        """Mostly to another voter; now and then because the leader's machine is about to be taken off the network, soon after."""
+        leader, configuration = self._world.leader(), self._configuration()
+        others = [name for name in configuration.names if name in configuration.voters and (leader is None or name != leader.name)]
+        names = configuration.names if not others or aim.rng.random() < 0.1 else others
+        if leader is None or not names:
             return False
         to = aim.first_of(names)
         aim.words = f"to {to}"
+        if aim.rng.random() < 0.4:
+            aim.words += ", before its machine is cut off"
+            delay_ns = aim.rng.randrange(DEPARTURE_TICKS_MAX * self._world.settings.tick_ns)
+            self._world.schedule.after(delay_ns, self._cut_off, aim, leader.name)
         return self._ask(aim, Operation("transfer", self._settled, to=to))
+
+    def _cut_off(self, aim: Aim, name: NodeId) -> None:
+        if self._repairs.on:
+            pairs = isolate(list(self._world.nodes), name)
+            self._world.network.cut(pairs)
+            self._repairs.mend_later(aim, pairs)
 
     def _add_learner(self, aim: Aim) -> bool:
         """A new node with an empty disk and no idea of the others. Names are never used again."""

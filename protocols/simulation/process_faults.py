@@ -87,10 +87,17 @@ class ProcessFaults:
         return True
 
     def _crash_all(self, aim: Aim) -> bool:
-        """The power fails; it comes back for all at the same instant, or their machines take their own time."""
-        running = self._running()
+        """The power fails, for all, or for all but the leader and perhaps for the switch between them; it comes back for all at the same
+        instant, at once or later, or their machines take their own time."""
+        leader = self._world.leader()
+        spared = leader if leader is not None and aim.rng.random() < 0.4 else None
+        running = [node for node in self._running() if node is not spared]
         aim.at(*running)
-        together = aim.rng.randrange(2 * self._world.settings.repair_ns) if aim.rng.random() < 0.5 else None
+        if spared is not None and aim.rng.random() < 0.5:
+            aim.words = f"and {spared.name} is cut off"
+            self._cut_off(aim, spared)
+        settings = self._world.settings
+        together = aim.rng.choice((aim.rng.randrange(2 * settings.repair_ns), aim.rng.randrange(settings.tick_ns), None))
         for node in running:
             self._world.crash(node)
             if together is None:
@@ -121,14 +128,17 @@ class ProcessFaults:
             return False
         aim.at(node)
         node.paused = True
-        if aim.rng.random() < 0.5:
+        if aim.rng.random() < 0.6:
             # A suspended machine hears nothing on waking either, until its links are up again.
             aim.words = "and cut off"
-            pairs = isolate(list(self._world.nodes), node.name)
-            self._world.network.cut(pairs)
-            self._repairs.mend_later(aim, pairs)
+            self._cut_off(aim, node)
         self._world.schedule.after(aim.rng.randrange(PAUSE_NS_MAX), self._resume, node, node.incarnation)
         return True
+
+    def _cut_off(self, aim: Aim, node: Node) -> None:
+        pairs = isolate(list(self._world.nodes), node.name)
+        self._world.network.cut(pairs)
+        self._repairs.mend_later(aim, pairs)
 
     def _resume(self, node: Node, incarnation: int) -> None:
         if node.incarnation == incarnation and node.paused:

@@ -30,7 +30,7 @@ class Repairs:
             self.restart_later(aim, node)
 
     def mend_later(self, aim: Aim, pairs: list[Pair]) -> None:
-        self._world.schedule.after(aim.rng.randrange(4 * self._world.settings.repair_ns) + 1, self.mend, pairs)
+        self._world.schedule.after(aim.rng.randrange(2 * self._world.settings.mend_ns) + 1, self.mend, pairs)
 
     def mend(self, pairs: list[Pair]) -> None:
         if self.on:

@@ -53,6 +53,17 @@ FAULTS = (
 """All that can go wrong or be asked for, by the names that live faults use too."""
 
 
+PROFILES: dict[str, frozenset[str]] = {
+    "anything": frozenset(),
+    "elections": frozenset(
+        {"crash", "crash_at", "crash_loop", "crash_all", "transfer", "reset", "isolate_leader", "drop_first", "one_way", "heal"}
+    ),
+    "leases": frozenset({"pause", "isolate_leader", "slow_link", "bridge", "reset", "transfer", "drift", "crash_at", "crash_all", "heal"}),
+    "disks": frozenset({"slow_disk", "stall_disk", "fail_disk", "crash_at", "crash_within", "isolate_leader", "halves", "heal"}),
+    "members": frozenset({"add_learner", "promote", "remove", "transfer", "wipe_disk", "isolate_leader", "crash", "heal"}),
+}
+"""What happens most in a world: rare coincidences are of faults that have something to do with each other."""
+
 QUIET = Rule(delay_ns=200 * MICROSECOND)
 
 
@@ -97,19 +108,28 @@ class Settings:
     """How often somebody reads elsewhere as soon as a write was acknowledged."""
     fault_ns: int = 0
     """Mean time between faults; 0 for none."""
+    profile: str = "anything"
+    """One of PROFILES."""
     weights: tuple[int, ...] = (0,) * len(FAULTS)
     """How likely each of FAULTS is."""
     repair_ns: int = 500 * MILLISECOND
     """Mean time until a crashed node restarts."""
+    mend_ns: int = 1_000 * MILLISECOND
+    """Mean time until a cut link is whole again."""
     variant: int = 0
     """Seeded bits from which an engine chooses its own options."""
+
+    @property
+    def clocks_jump(self) -> bool:
+        """Whether clocks may break the bound that leases rely on."""
+        return self.weights[FAULTS.index("jump")] > 0
 
 
 def swarm(seed: int, nodes: int | None = None) -> Settings:
     """The configuration that this seed stands for; `nodes` overrides its number of nodes."""
     rng = Random(f"{seed}/swarm")
     pick = rng.choice
-    chosen = pick((1, 2, 3, 3, 3, 3, 3, 4, 5, 5))
+    chosen = pick((1, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 5))
     settings = Settings(nodes=chosen if nodes is None else nodes)
     settings.rule = Rule(
         delay_ns=pick((50, 200, 1_000, 5_000)) * MICROSECOND,
@@ -142,13 +162,26 @@ def swarm(seed: int, nodes: int | None = None) -> Settings:
     settings.late_ppm = pick((0, 0, 50_000))
     settings.nap_ppm = pick((0, 1_000, 10_000))
     settings.look_ppm = pick((0, 200_000, 1_000_000))
-    settings.fault_ns = pick((30, 100, 300, 1_000)) * MILLISECOND
-    settings.repair_ns = pick((50, 300, 1_500)) * MILLISECOND
-    settings.weights = tuple(0 if rng.random() < 0.4 else rng.randint(1, 8) for _ in FAULTS)
-    if settings.weights[FAULTS.index("jump")]:
-        settings.lease_ppm = 0  # a lease counts on clocks that keep their bound
+    settings.fault_ns = pick((50, 150, 400, 1_000)) * MILLISECOND
+    settings.repair_ns = pick((10, 50, 200, 1_000)) * MILLISECOND
+    settings.mend_ns = pick((150, 500, 2_000)) * MILLISECOND
+    settings.profile = pick(tuple(PROFILES))
+    settings.weights = _weights(PROFILES[settings.profile], rng)
+    if settings.clocks_jump:
+        settings.lease_ppm = 0
+    elif settings.profile == "leases":
+        settings.read_ppm, settings.lease_ppm, settings.look_ppm = 500_000, 800_000, pick((200_000, 1_000_000))
     settings.variant = rng.getrandbits(32)
     return settings
+
+
+def _weights(favoured: frozenset[str], rng: Random) -> tuple[int, ...]:
+    """Without favourites any fault may be absent, rare or frequent; with them they are frequent, and most others are absent."""
+    if not favoured:
+        return tuple(0 if rng.random() < 0.4 else rng.randint(1, 8) for _ in FAULTS)
+    rare = tuple(rng.randint(1, 2) if rng.random() < 0.3 else 0 for _ in FAULTS)
+    # A clock that jumps forbids leases altogether: that is for worlds of anything.
+    return tuple(rng.randint(4, 16) if name in favoured else 0 if name == "jump" else few for name, few in zip(FAULTS, rare))
 
 
 def drift_ppm(rng: Random) -> int:

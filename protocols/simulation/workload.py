@@ -19,7 +19,7 @@ from quorate.protocols.simulation.policy import PPM
 from quorate.protocols.simulation.schedule import MILLISECOND, SECOND, Schedule
 from quorate.protocols.simulation.swarm import Settings
 
-LEADERLESS_PAUSE_NS = 20 * MILLISECOND
+LEADERLESS_PAUSE_NS = 60 * MILLISECOND
 
 # Hasty clients wait a fraction of the timeout, patient ones a multiple.
 HASTE = 10

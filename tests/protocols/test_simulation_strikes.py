@@ -87,7 +87,7 @@ def test_a_violation_of_the_safety_phase_shows_again_when_the_run_is_cut_there()
             super().carry_out(effects)
 
     def trip(steps: int) -> Result:
-        return Campaign(RAFT, 3, node_class=Trips).run(steps, liveness=False)
+        return Campaign(RAFT, 5, node_class=Trips).run(steps, liveness=False)
 
     whole = trip(5_000)
     assert whole.violation is not None
