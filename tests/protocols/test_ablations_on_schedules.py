@@ -1,9 +1,9 @@
-"""Safeguards that the random workload seldom needs, each shown on a fixed schedule: it holds, and without the safeguard it does not."""
+"""Safeguards that need a coincidence, each also shown on a fixed schedule, to be read: it holds, and without the safeguard it does not."""
 
 import pytest
 
 from quorate.protocols.simulation.ablations import rows_of
-from quorate.protocols.simulation.invariants import DURABLE_TRUE, FRESH_LEASE_READ, FRESH_READ, ONE_VOTE
+from quorate.protocols.simulation.invariants import ASKED_DURABLE, DURABLE_TRUE, FRESH_LEASE_READ, FRESH_READ
 from quorate.protocols.simulation.raft_view import RAFT
 from quorate.protocols.simulation.scenario import Scenario
 
@@ -35,7 +35,7 @@ tick n3 20
 elect n2
 propose n2 x
 settle
-stall n1 50
+jump n1 50
 lease n1
 ----
 """
@@ -194,7 +194,7 @@ def told(schedule: str, name: str | None = None) -> list[str]:
 
 SCHEDULES: list[tuple[str, str, str]] = [
     (OVERWRITTEN_WHILE_IN_FLIGHT, "NoClip", DURABLE_TRUE),
-    (CRASH_AFTER_THE_VOTE, "VoteNotPersisted", ONE_VOTE),
+    (CRASH_AFTER_THE_VOTE, "VoteNotPersisted", ASKED_DURABLE),
     (STALLED_LEADER, "FeedsBeforeTicking", FRESH_LEASE_READ),
     (STALLED_LEADER, "CountsOneTickATurn", FRESH_LEASE_READ),
     (STALLED_LEADER, "LeaseForEver", FRESH_LEASE_READ),

@@ -5,7 +5,7 @@ FOR TESTS ONLY, as everything in this package: a node's configuration reaches no
 
 from collections.abc import Callable, Iterable, Iterator
 
-from quorate.protocols.core import Core, Effects, Entry
+from quorate.protocols.core import Core, Effects, Entry, NodeId
 from quorate.protocols.log import Log
 from quorate.protocols.sessions import Session, Sessions
 from quorate.protocols.simulation.disk import SimulatedDisk
@@ -114,6 +114,13 @@ class FreezesAhead(Node):
     """A snapshot is taken of what is applied though it is not durable here."""
 
     def may_freeze(self, core: Core, index: int) -> bool:
+        return True
+
+
+class CountsWipedDisks(Node):
+    """Whoever bears a member's name is heard, whatever disk it comes with."""
+
+    def accepts_disk(self, peer: NodeId, storage: str, configuration_index: int = -1) -> bool:
         return True
 
 

@@ -195,8 +195,3 @@ class NoClip(Rules):
 class AsksBeforeSync(Rules):
     def asks_after_sync(self) -> bool:
         return False
-
-
-class BelievesEveryCommit(Rules):
-    def commit_to_believe(self, commit: int, matched: int) -> int:
-        return commit

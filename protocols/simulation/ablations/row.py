@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quorate.protocols.core import StateMachine
 from quorate.protocols.sessions import Sessions
-from quorate.protocols.simulation.campaign import Campaign, Result
+from quorate.protocols.simulation.campaign import EVENTS, Campaign, Result
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.node import Node
@@ -16,8 +16,8 @@ from quorate.protocols.simulation.node import Node
 SEEDS_MAX = 2_000
 """A broken safeguard that so many ordinary seeds do not miss counts as not found."""
 
-STEPS = 6_000
-"""Events of the safety phase."""
+STEPS = EVENTS
+"""Events of the safety phase: as many as everybody's worlds have, so that any row's world can be run with the safeguard in place."""
 
 SAFETY = "safety"
 LIVENESS = "liveness"
@@ -42,6 +42,8 @@ class Row:
     node_class: type[Node] = Node
     disk_class: type[SimulatedDisk] = SimulatedDisk
     sessions: Callable[[StateMachine], StateMachine] = Sessions
+    rare: str = ""
+    """Why no ordinary seed shows it, where none does."""
 
     def run(self, seed: int, steps: int = STEPS) -> Result:
         """The ordinary world of this seed, without the safeguard."""
