@@ -10,8 +10,9 @@ from functools import cache
 
 import pytest
 
+from quorate.protocols.raft import Rules
 from quorate.protocols.simulation import Campaign, Result
-from quorate.protocols.simulation.ablations import LIVENESS, SAFETY, TABLES, Row, hunt, rows_of
+from quorate.protocols.simulation.ablations import LIVENESS, SAFETY, TABLES, Row, hunt, raft, raft_rules, rows_of
 from quorate.protocols.simulation.ablations.report import at_its_seed, document
 from quorate.protocols.simulation.engines import load
 from tests.protocols.ablations import PAGE
@@ -47,6 +48,16 @@ def test_every_row_is_shown_by_a_seed_or_on_a_schedule_and_says_why() -> None:
 
     assert [] == [row.name for engine in TABLES for row in rows_of(engine) if row.name not in shown]
     assert [] == [row.name for engine in TABLES for row in rows_of(engine) if (row.seed is None) != bool(row.rare)]
+
+
+def test_every_rule_of_raft_is_taken_out_by_a_row_but_one_that_says_why() -> None:
+    broken = [one for one in vars(raft_rules).values() if isinstance(one, type) and issubclass(one, Rules) and one is not Rules]
+    taken_out = {name for one in broken for name in vars(one)}
+
+    assert {one.__name__ for one in broken} <= {row.name for row in rows_of("raft")}
+    assert {"commit_to_believe"} == {name for name in vars(Rules) if not name.startswith("_")} - taken_out
+    assert raft.__doc__ is not None
+    assert "commit_to_believe" in raft.__doc__
 
 
 def test_every_engine_has_at_least_six_rows_and_no_name_twice() -> None:
