@@ -36,13 +36,19 @@ class _Samples(Collector):
         yield from families.values()
 
 
+def exposition(samples: Callable[[], Iterable[Sample]]) -> bytes:
+    """What a scrape is answered with."""
+    registry = CollectorRegistry()
+    registry.register(_Samples(samples))
+    return generate_latest(registry)
+
+
 class AdminServer:
     """The HTTP listener of one node."""
 
     def __init__(self, ready: Callable[[], tuple[bool, str]], samples: Callable[[], Iterable[Sample]]) -> None:
         self._ready = ready
-        self._registry = CollectorRegistry()
-        self._registry.register(_Samples(samples))
+        self._samples = samples
         application = web.Application()
         application.router.add_get("/health", self._health)
         application.router.add_get("/ready", self._is_ready)
@@ -70,4 +76,4 @@ class AdminServer:
         return web.json_response({"ready": ready, "detail": detail}, status=200 if ready else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": METRICS_TYPE})
+        return web.Response(body=exposition(self._samples), headers={"Content-Type": METRICS_TYPE})

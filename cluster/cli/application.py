@@ -21,6 +21,7 @@ from quorate.cluster.cli import (
     members,
     nodes,
     overview,
+    proxy,
     running,
     simulation,
     steering,
@@ -70,7 +71,22 @@ def quorate(
     context.obj.endpoints, context.obj.data = endpoints, data
 
 
-for part in (running, steering, overview, logs, nodes, keys, transactions, watching, leases, members, bench, simulation, verification):
+for part in (
+    running,
+    steering,
+    overview,
+    logs,
+    nodes,
+    keys,
+    transactions,
+    watching,
+    leases,
+    members,
+    bench,
+    proxy,
+    simulation,
+    verification,
+):
     part.add_to(app)
 
 

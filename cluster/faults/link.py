@@ -84,12 +84,15 @@ class Link:
         """From now on. Frames that have been judged keep their fate."""
         self.fault, self.seed, self.by = fault, seed, by
         self.lane = Lane(link_key(seed, *self.pair), fault.rule)
+        self.changed()
+
+    def changed(self) -> None:
+        """Every connection takes the fault, or the layers, as they are now."""
         for pipe in list(self.pipes):
             pipe.changed()
 
     def open(self) -> None:
         """Nothing happens to frames any more."""
-        self.layers = ()
         self.set(no_fault(self.mode), self.seed, "")
 
     def fault_of_connection(self, number: int) -> Fault:

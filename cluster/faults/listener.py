@@ -54,7 +54,6 @@ class Port:
         self.relays: dict[Relay, None] = {}
         self.accepted = self.refusals = self.failed_dials = 0
         self.last_problem = ""
-        self.waiting_probes: dict[str, asyncio.Future[Relay]] = {}
 
     def __repr__(self) -> str:
         return f"<Port {self.forward.name} {self.address} relays={len(self.relays)}>"
@@ -104,12 +103,6 @@ class Port:
         relay = Relay(self, self._timing, lambda ended: self.relays.pop(ended, None))
         self.relays[relay] = None
         return relay.near
-
-    def probes(self, token: str, relay: Relay) -> None:
-        """A connection said that it is the proxy's own probe."""
-        waiting = self.waiting_probes.get(token)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(relay)
 
     def refused(self, because: str) -> None:
         self.refusals += 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from quorate.cluster.faults.ends import Sink, Source
-from quorate.cluster.faults.fault import Fault, Mode, damaged, slices, tears_at
+from quorate.cluster.faults.fault import Fault, damaged, slices, tears_at
 from quorate.cluster.faults.framing import Frame
 from quorate.cluster.faults.link import Link
 from quorate.cluster.faults.timing import Cancellable, Timing
@@ -90,7 +90,10 @@ class Pipe:
 
     def changed(self) -> None:
         """The link has another fault."""
+        was_stream = self.fault.rule.stream
         self._take_fault()
+        if was_stream:
+            self._hurry()
         self._arm_ends()
         self._passed_bytes = 0
         if self._sink_is_gone and not self.fault.half_open:
@@ -109,6 +112,14 @@ class Pipe:
                 self._push(now_ns, now_ns + self._lane.release(now_ns), 0, self._held.popleft())
         self._pump()
         self._finish_if_done()
+
+    def _hurry(self) -> None:
+        """What a stream has under way is not held up by a rule that has ended, or all that follows would wait behind it."""
+        latest_ns = self._timing.now_ns() + self.fault.rule.delay_ns
+        self._heap = sorted((min(due_ns, latest_ns), order, parcel) for due_ns, order, parcel in self._heap)
+        self._last_due_ns = self._heap[-1][0] if self._heap else 0
+        if self.fault.slicer is None:
+            self._pieces = deque((0, piece) for _, piece in self._pieces)
 
     def _arm_ends(self) -> None:
         for timer in self._ends:
@@ -184,7 +195,7 @@ class Pipe:
             self._drop(frame)
             return True
         if fault.black_hole or fault.half_open:
-            self._lost_of_stream = self._lost_of_stream or link.mode is Mode.STREAM
+            self._lost_of_stream = self._lost_of_stream or stream
             link.tell_decision(lane.frames, frame, "dropped", LOST)
             self._drop(frame)
             return True
@@ -337,7 +348,7 @@ class Pipe:
     def _finish_if_done(self) -> None:
         if not self._finishing or self._closed or self.fault.passes_nothing:
             return
-        if self.link.mode is Mode.MESSAGE and self.identity is not None:
+        if not self.fault.rule.stream and self.identity is not None:
             # What is due is only held up by a slow reader, who still gets it.
             self._leave_behind(due_after_ns=self._timing.now_ns())
         if self._heap or self._input or self._held or self._pieces:
@@ -356,7 +367,7 @@ class Pipe:
         self._heap = [each for each in self._heap if each[0] <= due_after_ns]
         heapify(self._heap)
         for _, _, parcel in leaving:
-            orphan = link.mode is Mode.MESSAGE and self.identity is not None and parcel.frame.handshake is None and not parcel.torn
+            orphan = not self.fault.rule.stream and self.identity is not None and parcel.frame.handshake is None and not parcel.torn
             room -= len(parcel.data)
             if orphan and len(link.orphans) < ORPHANS_MAX and room >= 0 and not self.fault.half_open:
                 link.orphans.append((self.identity, parcel))

@@ -126,6 +126,38 @@ class End(asyncio.Protocol):
             self._relay.ended(self)
 
 
+class _Loopback(asyncio.Transport):
+    """In place of a destination, for a probe: what is written to it comes back."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__()
+        self._end = end
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._open:
+            self._loop.call_soon(self._end.data_received, bytes(data))
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._loop.call_soon(self._end.connection_lost, None)
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return not self._open
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+
 class Relay:
     def __init__(self, port: "Port", timing: Timing, on_ended: Callable[["Relay"], None]) -> None:
         self._port = port
@@ -136,7 +168,7 @@ class Relay:
         self.backward = Pipe(port.backward, timing, self.far, self.near)
         self.near.into = self.far.out_of = self.forward
         self.far.into = self.near.out_of = self.backward
-        self._greeted = not port.is_of_peers
+        self._greeted = self._is_probe = False
         self._claim: tuple[object, ...] = ()
         """(storage, incarnation) of the source."""
         self._welcomed = False
@@ -154,11 +186,13 @@ class Relay:
 
     def _greet(self, first: Frame) -> bool:
         """Whether the first frame lets this connection in."""
+        if not self._port.is_of_peers:
+            self._greeted, self._is_probe = True, first.kind == PROBE
+            return True
         source, destination = self._port.forward.pair
         match first.handshake:
-            case [_, str(method), [str(token)]] if method == PROBE:
-                self._greeted = True
-                self._port.probes(token, self)
+            case [_, str(method), _] if method == PROBE:
+                self._greeted = self._is_probe = True
                 return True
             case [request_id, "hello", list(said)] if len(said) > HELLO_STORAGE:
                 if (said[HELLO_SOURCE], said[HELLO_DESTINATION]) == (source, destination):
@@ -182,7 +216,9 @@ class Relay:
                 self.forward.adopt()
 
     def dial(self) -> None:
-        if self._dialling is None:
+        if self._is_probe:
+            self.far.connection_made(_Loopback(self.far))
+        elif self._dialling is None:
             self._dialling = asyncio.get_running_loop().create_task(self._dial(), name=f"dial {self._port.forward.name}")
 
     async def _dial(self) -> None:

@@ -286,3 +286,14 @@ def test_the_same_seed_and_frames_give_the_same_faults_again() -> None:
         runs.append(line.rounds())
 
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_what_a_slow_line_holds_up_leaves_when_the_rule_ends() -> None:
+    line = Line(Fault(Rule(bytes_per_s=1, stream=True)), mode=Mode.STREAM)
+    line.beats(5)
+    line.timing.pass_ms(1_000)
+    assert [] == line.sink.written
+    line.link.open()
+    line.beats(1)
+
+    assert [0, 1, 2, 3, 4, 0] == line.rounds()
