@@ -16,6 +16,7 @@ from quorate.protocols.core import Entry
 from quorate.protocols.log.packing import HEADER_SIZE
 
 _term = attrgetter("term")
+_place = attrgetter("term", "index")
 
 
 class Log:
@@ -158,6 +159,10 @@ class Log:
         term = self.term_at(index)
         assert term is not None, (self, index)
         return self.base + 1 + bisect_left(self.entries, term, key=_term)
+
+    def last_at_most(self, term: int, index: int) -> int:
+        """The last index here whose (term, index) is at most that; the base if all are above."""
+        return self.base + bisect_right(self.entries, (term, index), key=_place)
 
     def last_of_term(self, term: int, at_most: int) -> int | None:
         """The last index up to `at_most` whose term is `term`; None if there is none."""

@@ -4,7 +4,7 @@ AppendEntries with the log matching check and conflict hints (thesis 3.5); a suf
 """
 
 from quorate.protocols.core import NodeId, Reason, Snapshot
-from quorate.protocols.log import unpack
+from quorate.protocols.log import Blobs, unpack
 from quorate.protocols.orphans import Orphans
 from quorate.protocols.raft.election import Elections
 from quorate.protocols.raft.messages import Append, Appended, Commit, Heartbeat, HeartbeatReply, Rejected
@@ -18,9 +18,7 @@ class Following:
     def __init__(self, state: State, elections: Elections) -> None:
         self.state = state
         self.elections = elections
-        self.blobs: list[bytes] = []
-        """Appends of this turn as they came, entries blobs_from .. blobs_last: the log need not pack them again."""
-        self.blobs_from = self.blobs_last = 0
+        self.blobs = Blobs()
         self.orphans = Orphans()
 
     def on_append(self, me: Follower, sender: NodeId, message: Append, own_terms: set[int]) -> None:
@@ -49,7 +47,7 @@ class Following:
                 new = entries[known:] if known else entries
                 if new[0].index <= log.last:
                     self._truncate(new[0].index - 1, own_terms)
-                self._keep_blob(b"" if known else message.entries, new[0].index, matched)
+                self.blobs.keep(b"" if known else message.entries, new[0].index, matched)
                 log.extend(new)
                 state.adopt_configurations(new)
         commit = state.rules.commit_to_believe(message.commit, matched)
@@ -64,23 +62,9 @@ class Following:
         self.blobs.clear()
         self.orphans.add(state.truncate(index), own_terms)
 
-    def _keep_blob(self, blob: bytes, first: int, last: int) -> None:
-        """`blob` packs exactly the entries first .. last, or is empty where no blob does."""
-        if not blob or not self.blobs or self.blobs_last != first - 1:
-            self.blobs.clear()
-            self.blobs_from = first
-        if blob:
-            self.blobs.append(blob)
-            self.blobs_last = last
-
     def packed(self) -> bytes | None:
         """The unwritten entries as the leader packed them; None if they must be packed again."""
-        blobs, log = self.blobs, self.state.log
-        blob = None
-        if blobs and self.blobs_from == log.written + 1 and self.blobs_last == log.last:
-            blob = blobs[0] if len(blobs) == 1 else b"".join(blobs)
-        blobs.clear()
-        return blob
+        return self.blobs.take(self.state.log.written + 1, self.state.log.last)
 
     def _acknowledge(self, me: Follower, match: int, round_: int) -> None:
         """One answer for all appends of a turn; it leaves after their sync."""

@@ -183,7 +183,8 @@ class CoreContract:
     def test_a_leader_alone_answers_no_read(self) -> None:
         bench = self.bench()
         leader = bench.elect()
-        bench.run(lambda: bool(leader.committed))
+        bench.propose(leader, b"first")
+        bench.run(lambda: bool(commands(leader)))
         bench.cut = {seat.name for seat in bench.others(leader)}
         token = leader.token()
         leader.running.read(token)
@@ -195,6 +196,8 @@ class CoreContract:
         bench = self.bench()
         leader = bench.elect()
         bench.run(lambda: all(seat.running.leader == leader.name for seat in bench.seats.values()))
+        bench.propose(leader, b"first")
+        bench.run(lambda: bool(commands(leader)))
         other, committed = bench.others(leader)[0], leader.committed[-1].index
         token = other.token()
         other.running.read(token)
@@ -205,7 +208,8 @@ class CoreContract:
     def test_a_lease_read_is_answered_or_refused_but_never_forgotten(self) -> None:
         bench = self.bench()
         leader = bench.elect()
-        bench.run(lambda: bool(leader.committed))
+        bench.propose(leader, b"first")
+        bench.run(lambda: bool(commands(leader)))
         token = leader.token()
         leader.running.read(token, lease=True)
         bench.run(lambda: token in answered(leader))
@@ -296,13 +300,13 @@ class CoreContract:
         leader = bench.elect()
         bench.run(lambda: all(seat.running.leader == leader.name for seat in bench.seats.values()))
         follower = bench.others(leader)[0]
-        bench.cut = {follower.name}
+        bench.crash(follower.name)
         for number in range(5):
             bench.propose(leader, b"%d" % number)
         snapshot = self.snapshot_of(bench, leader)
         leader.running.compact(snapshot)
         bench.settle()
-        bench.cut = set()
+        bench.start(follower.name, bench.members)
         bench.run(lambda: bool(bench.transfers))
         return leader, follower, snapshot
 

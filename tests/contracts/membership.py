@@ -34,7 +34,8 @@ class MembershipContract(CoreContract):
     def test_a_change_that_makes_no_sense_is_refused(self) -> None:
         bench = self.bench()
         leader = bench.elect()
-        bench.run(lambda: bool(leader.committed))
+        bench.propose(leader, b"first")
+        bench.run(lambda: bool(commands(leader)))
         tokens = [bench.ask(leader, change) for change in (Promote("nobody"), Remove("nobody"))]
 
         assert tokens == [refused.token for refused in leader.refused]
