@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import quorate.cluster.runtime.snapshotting
-import quorate.protocols.raft  # noqa: F401
+import quorate.protocols.raft
+import quorate.protocols.zab  # noqa: F401
 from quorate.cluster.wire.codec import shape_of
 from quorate.protocols.core import TAGS, Configuration, Member, Snapshot
 
