@@ -6,10 +6,13 @@ adapter translates its own words into these.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from quorate.protocols.core import Core, CoreFactory, Message, NodeId
+from quorate.protocols.core import Core, CoreFactory, Effects, Message, NodeId
 from quorate.protocols.simulation.swarm import Settings
+
+if TYPE_CHECKING:
+    from quorate.protocols.simulation.node import Node
 
 
 class View(Protocol):
@@ -34,6 +37,13 @@ class View(Protocol):
         """A leader's knowledge of how far each peer's log agrees with its own."""
 
 
+class Laws(Protocol):
+    """What one engine asks of its nodes beside the invariants of all engines."""
+
+    def wrote(self, node: "Node", core: Core, effects: Effects) -> None:
+        """The node's batch is in its log, though not durable yet, and nothing of it that must wait for the disk has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One consensus engine as the simulator runs it."""
@@ -51,6 +61,10 @@ class Engine:
     """The names of its message types, for faults that choose among them."""
     votes: bool = False
     """Whether a leader is made by votes that `view.granted` shows, a majority of them."""
+    own_term: bool = True
+    """Whether a leader commits by counting only entries of its own term, and changes members only after one of them."""
+    laws: "Callable[[Mapping[NodeId, Node]], Laws] | None" = None
+    """Invariants that only this engine has, for a world of these nodes."""
     lease: Callable[[Core], bool] | None = None
     """Whether the core relies on a lease now; None for engines without leases."""
     asks: Callable[[Message], tuple[int, int, int] | None] | None = None

@@ -4,7 +4,10 @@ from importlib import import_module
 
 from quorate.protocols.simulation.engine import Engine
 
-ENGINES = {"raft": ("quorate.protocols.simulation.raft_view", "RAFT")}
+ENGINES = {
+    "raft": ("quorate.protocols.simulation.raft_view", "RAFT"),
+    "zab": ("quorate.protocols.simulation.zab_view", "ZAB"),
+}
 """Where each engine's adapter lives: module and name."""
 
 

@@ -52,6 +52,7 @@ class Watch:
     def __init__(self, engine: Engine, bootstrap: Configuration, nodes: Mapping[NodeId, "Node"]) -> None:
         self._engine = engine
         self._view = engine.view
+        self._laws = None if engine.laws is None else engine.laws(nodes)
         self._nodes = nodes
         self.ledger = Ledger(bootstrap)
         self.exactly_once = ExactlyOnce()
@@ -105,6 +106,8 @@ class Watch:
 
     def wrote(self, node: "Node", core: Core, effects: Effects) -> None:
         """The node's batch is in its log, though not durable yet."""
+        if self._laws is not None:
+            self._laws.wrote(node, core, effects)
         term, leads, commit, _ = self._view.glance(core)
         if effects.promise is not None:
             self._promises(node, effects.promise)
@@ -223,7 +226,7 @@ class Watch:
         if not first:
             return
         last = committed[-1]
-        if leads and last.term != node.term:
+        if self._engine.own_term and leads and last.term != node.term:
             raise Violation(OWN_TERM, f"{node} commits {last.index} of term {last.term}")
         # Within this turn a leader may have counted, then appended the next configuration.
         configurations = [core.configuration, node.written_configuration()] if leads else self._configurations(core.configuration)
@@ -319,7 +322,7 @@ class Watch:
         former = node.written_configuration(below=entry.index)
         if former.index > commit:
             raise Violation(ONE_CHANGE, f"{node} begins a change at {entry.index} while that of {former.index} is open, commit {commit}")
-        if commit <= self.ledger.end and self.ledger.terms[commit] != entry.term:
+        if self._engine.own_term and commit <= self.ledger.end and self.ledger.terms[commit] != entry.term:
             raise Violation(ONE_CHANGE, f"{node} begins a change at {entry.index} before it has committed in term {entry.term}")
         now = Configuration.decode(entry.data, entry.index)
         if len(now.voters ^ former.voters) > 1:

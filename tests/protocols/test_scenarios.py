@@ -1,4 +1,5 @@
-"""Every scenario of tests/scenarios gives the output that its file shows. QUORATE_REWRITE=1 writes what it gives instead.
+"""Every scenario of tests/scenarios, played on the engine that its name begins with, gives the output that its file shows.
+QUORATE_REWRITE=1 writes what it gives instead.
 
 How to write one: docs/scenarios.md, whose own examples are played here too.
 """
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.protocols.simulation.engines import load
 from quorate.protocols.simulation.raft_view import RAFT
 from quorate.protocols.simulation.scenario import VERBS, Scenario, ScenarioError
 
@@ -22,7 +24,7 @@ EXAMPLE = re.compile(r"```scenario\n(.*?)```\n", re.DOTALL)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario(path: Path) -> None:
     told = path.read_text()
-    given = Scenario(RAFT).run(told, path.name)
+    given = Scenario(load(path.name.partition("_")[0])).run(told, path.name)
     if os.environ.get("QUORATE_REWRITE"):
         path.write_text(given)
         told = given

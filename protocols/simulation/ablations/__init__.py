@@ -10,7 +10,10 @@ from quorate.protocols.simulation.ablations.row import LIVENESS, SAFETY, SEEDS_M
 
 __all__ = ["LIVENESS", "SAFETY", "SEEDS_MAX", "STEPS", "TABLES", "Row", "hunt", "rows_of"]
 
-TABLES = {"raft": "quorate.protocols.simulation.ablations.raft"}
+TABLES = {
+    "raft": "quorate.protocols.simulation.ablations.raft",
+    "zab": "quorate.protocols.simulation.ablations.zab",
+}
 """By engine: the module that holds its ROWS."""
 
 

@@ -121,9 +121,13 @@ def pass_time(scene: Scene) -> None:
 # --- elections ---
 
 
+ASKING = ("candidate", "precandidate", "looking")
+"""The engines' words for a node that asks for votes."""
+
+
 def ask_for_votes(scene: Scene, node: Node) -> None:
     for _ in range(CAMPAIGN_TICKS_MAX):
-        if node.core is None or "candidate" in node.core.status.role or node.core.leader == node.name:
+        if node.core is None or node.core.status.role in ASKING or node.core.leader == node.name:
             return
         pass_tick(scene, node)
     scene.say(node.name, f"asks for no votes in {CAMPAIGN_TICKS_MAX} ticks")
