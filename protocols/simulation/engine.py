@@ -61,6 +61,8 @@ class Engine:
     """The names of its message types, for faults that choose among them."""
     votes: bool = False
     """Whether a leader is made by votes that `view.granted` shows, a majority of them."""
+    keeps_votes: bool = True
+    """Whether a promise names whom the vote went to; else its term alone bars another vote."""
     own_term: bool = True
     """Whether a leader commits by counting only entries of its own term, and changes members only after one of them."""
     laws: "Callable[[Mapping[NodeId, Node]], Laws] | None" = None

@@ -158,7 +158,8 @@ class Watch:
     def _has_promised(self, node: "Node", term: int, vote: NodeId) -> bool:
         """Whether the disk knows of this vote, or of a later term."""
         promise = node.disk.durable.promise
-        return promise is not None and (self._view.promised(promise) == (term, vote) or self._view.promised(promise)[0] > term)
+        kept = vote if self._engine.keeps_votes else None
+        return promise is not None and (self._view.promised(promise) == (term, kept) or self._view.promised(promise)[0] > term)
 
     def applied(self, node: "Node", entry: Entry, result: bytes) -> None:
         """The node's state machine moved forward by one entry."""

@@ -6,7 +6,7 @@ What a leader established is looked up on the simulated disks, not in what the l
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from quorate.protocols.core import Core, Effects, NodeId
+from quorate.protocols.core import Core, Effects, Entry, NodeId
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.zab import Epochs, Zab
 from quorate.protocols.zab.roles import BROADCAST, Leader
@@ -42,13 +42,19 @@ class ZabLaws:
             if role.phase == BROADCAST and role.epoch not in self._established:
                 self._establishes(node, role)
         for entry in effects.entries:
-            if isinstance(role, Leader) and (entry.term != role.epoch or role.phase != BROADCAST):
+            # What came before it was elected within this turn is of earlier epochs, and lies before its own.
+            if isinstance(role, Leader) and self._is_wrong(role, entry):
                 raise Violation(PRIMARY_INTEGRITY, f"{node} proposes {entry.index} of epoch {entry.term} as {role.phase} of {role.epoch}")
         for one, next_one in zip(effects.committed, effects.committed[1:]):
             if (one.term, one.index) >= (next_one.term, next_one.index):
                 raise Violation(ZXID_ORDER, f"{node} delivers {next_one.index} of epoch {next_one.term} after epoch {one.term}")
         if isinstance(effects.promise, Epochs):
             self._promises(node, effects.promise)
+
+    def _is_wrong(self, role: Leader, entry: Entry) -> bool:
+        if role.phase != BROADCAST:
+            return entry.term == role.epoch
+        return entry.index >= role.first_index and entry.term != role.epoch
 
     def _promises(self, node: "Node", promise: Epochs) -> None:
         durable, life = node.disk.durable.promise, (node.name, node.incarnation)

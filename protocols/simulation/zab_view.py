@@ -98,6 +98,7 @@ ZAB = Engine(
     election_ticks=2 * ELECTION_TICKS,
     messages=MESSAGES,
     votes=True,
+    keeps_votes=False,
     own_term=False,
     laws=ZabLaws,
     lease=has_lease,
