@@ -1,7 +1,8 @@
 """What single reads show: the order of each key's versions, and the anomalies that need no cycle.
 
 The rule it keeps: a key's versions are ordered by its longest read, and only if every other read is a prefix of it. A key whose
-reads contradict each other, or repeat a value, is reported and gives no dependencies: nothing is concluded from a contradiction.
+reads contradict each other, or a transaction's own order, or repeat a value, is reported and gives no dependencies: nothing is
+concluded from a contradiction.
 """
 
 from collections.abc import Iterator
@@ -62,7 +63,9 @@ class Evidence:
             self.findings.append(self._duplicate(key, repeated))
         self.findings += self._foreign(key, reads, suspects)
         self.findings += self._intermediate(key, reads)
-        if not apart and not repeated:
+        disordered = list(self._disordered(key, longest)) if longest and not repeated else []
+        self.findings += disordered
+        if not (apart or repeated or disordered):
             self.versions[key] = self._order(key, longest, reads)
             self.findings += self._lost_updates(self.versions[key])
 
@@ -162,6 +165,21 @@ class Evidence:
                     f"{reader.name} read {key!r} up to {last!r}, which {writer.name} appended before {appended[-1]!r}: half a transaction."
                 )
                 yield self._finding("G1b", why, key, [writer, reader])
+
+    def _disordered(self, key: Key, longest: Read) -> Iterator[Finding]:
+        """A transaction's own appends come in the order in which it made them, and none is left out: no edge between two shows that."""
+        writers, seen = self.transactions.writers.get(key, {}), dict[int, int]()
+        for value in longest.value:
+            if value not in writers:
+                continue
+            writer = self._writer(key, value)
+            place = seen.get(writer.number, 0)
+            seen[writer.number] = place + 1
+            if writer.appends[key][place] != value:
+                what = f"{self._reader(longest).name} read {key!r} as {shown(longest.value, longest.value.index(value))}"
+                why = f"{what}, but {writer.name} had appended {shown(writer.appends[key])}, in this order."
+                yield self._finding("incompatible order", why, key, [writer, self._reader(longest)])
+                return
 
     def _lost_updates(self, versions: Versions) -> Iterator[Finding]:
         """Several read the same version of a key and then appended to it: all but the first did not see what they wrote over."""
