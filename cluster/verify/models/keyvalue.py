@@ -19,8 +19,8 @@ mod_revision or create_revision; =, !=, < or >. Operations of a transaction are 
 
 Every write has a revision of its own, higher than all before; a revision that nobody was told is known to lie above those
 before it. Versions count the puts of a key since it was created. Both are checked wherever results carry them. Keys that no
-range and no transaction joins are checked apart, their revisions across all of them. Keys on leases, which end with time,
-are not for this model. The fact `initial` is the pairs ((key, value), ...) that were there before.
+range and no transaction joins are checked apart; across them only revisions that contradict each other one to one are seen. Keys
+on leases, which end with time, are not for this model. The fact `initial` is the pairs ((key, value), ...) that were there before.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -62,6 +62,8 @@ class KeyValue:
         pairs = facts.get("initial") or ()
         if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
             raise ValueError(f"the fact `initial` of a kv history is pairs ((key, value), ...), not {pairs!r:.100}")
+        if not all(isinstance(part, str | bytes) for pair in pairs for part in pair):
+            raise ValueError(f"the fact `initial` of a kv history has keys and values of text or bytes, not {pairs!r:.100}")
         present = [(encoded(key), value) for key, value in pairs if mine(encoded(key))]
         return Store.of(present, counts=revisions.are_told(operations))
 

@@ -1,14 +1,16 @@
 """What revisions tell across all keys, whichever parts they are checked in.
 
-The rule: revisions number the writes of the whole store in their order. So no two writes have the same one, and whoever began
-after another had returned is told of no lower one than that.
+The rule: revisions number the writes of the whole store in their order. So no two writes have the same one, no key was put at
+that of a write to others, and whoever began after another had returned is told of no lower one than that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from quorate.cluster.verify.history import Operation, Outcome
+from quorate.cluster.verify.models.joining import touched
 from quorate.cluster.verify.models.model import Hint
-from quorate.cluster.verify.models.shapes import listed, swap_of, transacted, transaction_of
+from quorate.cluster.verify.models.shapes import bounds, listed, swap_of, transacted, transaction_of
+from quorate.cluster.verify.models.store import encoded
 
 
 def are_told(operations: Sequence[Operation]) -> bool:
@@ -45,6 +47,16 @@ def contradiction(operations: Sequence[Operation]) -> Hint | None:
         for revision in _told(operation):
             if highest is None or revision > highest[0]:
                 highest = revision, operation
+    return _misplaced(operations, writers)
+
+
+def _misplaced(operations: Sequence[Operation], writers: Mapping[int, Operation]) -> Hint | None:
+    """A key that was seen with the revision of a write to other keys."""
+    for operation in operations:
+        for key, revision in _seen(operation):
+            writer = writers.get(revision)
+            if writer is not None and encoded(key) not in touched(writer)[0]:
+                return f"it saw {key!r} with revision {revision}, which another write has, to other keys", (writer, operation)
     return None
 
 
@@ -69,11 +81,19 @@ def _own(operation: Operation) -> tuple[int | None, bool]:
 
 
 def _certainly_writes(operation: Operation) -> bool:
-    """A branch that puts and deletes nothing after it."""
+    """Whether its branch puts a key that it does not delete again."""
     _, then, otherwise = transaction_of(operation)
-    chosen = then if transacted(operation.result)[0] else otherwise
-    kinds = {one[0] for one in chosen}
-    return "put" in kinds and not kinds & {"delete", "delete_range"}
+    put: set[bytes] = set()
+    for kind, *arguments in then if transacted(operation.result)[0] else otherwise:
+        match kind:
+            case "put":
+                put.add(encoded(arguments[0]))
+            case "delete":
+                put.discard(encoded(arguments[0]))
+            case "delete_range":
+                start, end, _ = bounds("delete_range", tuple(arguments))
+                put = {key for key in put if key < start or (end and key >= end)}
+    return bool(put)
 
 
 def _told(operation: Operation) -> Iterator[int]:
@@ -83,9 +103,17 @@ def _told(operation: Operation) -> Iterator[int]:
     own, _ = _own(operation)
     if own is not None:
         yield own
+    for _, revision in _seen(operation):
+        yield revision
+
+
+def _seen(operation: Operation) -> Iterator[tuple[object, int]]:
+    """Every key that the client was told with its revision."""
+    if operation.outcome is not Outcome.OK:
+        return
     result = operation.result
     if operation.function == "get":
-        yield from _of_item(result)
+        yield from _of_item(operation.key, result)
     elif operation.function in ("range", "prefix"):
         yield from _of_items(result)
     elif operation.function == "txn":
@@ -93,20 +121,20 @@ def _told(operation: Operation) -> Iterator[int]:
         succeeded, results, _ = transacted(result)
         for one, heard in zip(then if succeeded else otherwise, results):
             if one[0] == "get":
-                yield from _of_item(heard)
+                yield from _of_item(one[1], heard)
             elif one[0] in ("range", "prefix"):
                 yield from _of_items(heard)
 
 
-def _of_item(heard: object) -> Iterator[int]:
+def _of_item(key: object, heard: object) -> Iterator[tuple[object, int]]:
     if isinstance(heard, tuple):
-        yield heard[1]
+        yield key, heard[1]
 
 
-def _of_items(heard: object) -> Iterator[int]:
+def _of_items(heard: object) -> Iterator[tuple[object, int]]:
     for item in listed(heard)[0]:
         if len(item) == 4 and isinstance(item[2], int):
-            yield item[2]
+            yield item[0], item[2]
 
 
 def _asks(operation: Operation) -> bool:

@@ -85,6 +85,9 @@ ANOMALIES: dict[str, tuple[Operation, ...]] = {
     ),
     "a range deleted by halves": (PUT_1, did(1, "put", "y", "2"), did(2, "delete_range", None, ("x", "z", 0), (1, None))),
     "a revision given twice": (did(1, "put", "x", "1", 5), did(2, "put", "y", "1", 5)),
+    "a revision given twice, once in a transaction that deletes too": (
+        did(1, "txn", None, ((), (("put", "x", "1"), ("delete", "z")), ()), (True, (5, None), 5)), did(2, "put", "y", "1", 5)),
+    "a key put at the revision of another": (did(1, "put", "x", "1", 5), did(2, "put", "y", "1"), did(3, "get", "y", None, ("1", 5, 1))),
     "a revision that falls, across keys": (did(1, "put", "x", "1", 5), did(2, "put", "y", "1", 4)),
     "a revision that falls, seen by a read": (
         did(1, "put", "x", "1", 5), did(2, "get", "x", None, ("1", 5, 1)), did(3, "range", None, ("y", "", 0), ((), 0, 4))),
