@@ -157,9 +157,11 @@ def _fill(access: Access) -> None:
         case "prefix":
             _range(access, prefix_bounds(key_of(parts(argument, 2)[0])), result)
         case "delete" | "cas" | "cas_revision":
-            value = None if operation.function == "delete" else parts(argument, 2)[1]
+            expected, value = (argument, None) if operation.function == "delete" else parts(argument, 2)
             did, access.revision = _done(result)
-            if did:
+            # A swap of nothing for nothing succeeds, and changes nothing.
+            is_idle = value is None and ((operation.function == "cas" and expected is None) or expected == 0)
+            if did and not is_idle:
                 access.changes.append(Change("delete" if value is None else "put", key_of(operation.key), value))
         case "delete_range":
             start, end, _ = parts(argument, 3)

@@ -33,14 +33,19 @@ def check_sessions(history: History, budget: Budget) -> Verdict:
     """BadHistory for operations of another form, and for one (session, sequence) of two different commands."""
     meter = Meter(budget)
     found = list(accesses(history, others=("watch",)))
-    sessions = _sessions(history, found)
+    try:
+        sessions = _sessions(history, found)
+        before = {Change("put", key_of(key), value) for key, value in map(parts, parts(history.facts.get("initial") or ()))}
+    except (TypeError, ValueError, IndexError):
+        problem = "of a session history `sessions` is the pairs ((process, session), ...), `initial` is ((key, value), ...)"
+        raise BadHistory(history.source, 1, problem) from None
     findings: list[Finding] = []
     exhausted = ""
     try:
         findings += _answers(history, found)
         if not history.facts.get("other_writers", False):
             meter.check("counting the effects of each write")
-            findings += _effects(history, found)
+            findings += _effects(history, found, before)
         meter.check("looking for lost writes")
         deleters = _Deleters(found, bool(history.facts.get("other_writers", False)))
         findings += _Lost(found, deleters).findings(meter)
@@ -107,8 +112,8 @@ def _answers(history: History, found: list[Access]) -> Iterator[Finding]:
             yield Finding("one revision, two writes", why, operation.key, (other.operation, operation))
 
 
-def _effects(history: History, found: list[Access]) -> Iterator[Finding]:
-    """No more revisions at which a key got a value than commands that may have given it."""
+def _effects(history: History, found: list[Access], before: set[Change]) -> Iterator[Finding]:
+    """No more revisions at which a key got a value than commands that may have given it, but for values of `before`."""
     seen: dict[Change, dict[int, Operation]] = {}
     commands: dict[Change, dict[object, Operation]] = {}
     failed: dict[Change, Operation] = {}
@@ -129,7 +134,6 @@ def _effects(history: History, found: list[Access]) -> Iterator[Finding]:
             for revision, change, operation in piece.events:
                 if change.kind == "put":
                     seen.setdefault(change, {}).setdefault(revision, operation)
-    before = {Change("put", key_of(key), value) for key, value in map(parts, parts(history.facts.get("initial") or ()))}
     for change, revisions in seen.items():
         if change in before:
             continue
@@ -143,6 +147,8 @@ def _effects(history: History, found: list[Access]) -> Iterator[Finding]:
             yield Finding("applied twice", why, change.key, tuple({operation.called: operation for operation in operations}.values()))
         elif not authors and change in failed:
             yield Finding("failed write applied", f"{what}, but the write had failed.", change.key, (failed[change], *operations))
+        elif not authors:
+            yield Finding("phantom write", f"{what}, but nobody wrote that.", change.key, operations)
 
 
 class _Lost:

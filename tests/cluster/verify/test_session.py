@@ -62,6 +62,7 @@ def deletion(process: int, at: int, outcome: Outcome = UNKNOWN) -> Operation:
         ("retry answered differently", (write(0, 1, "a", 1, 0), write(0, 1, "a", 2, 2))),
         ("one revision, two writes", (put(0, "a", 1, 0), put(1, "b", 1, 2))),
         ("failed write applied", (do(0, "put", "x", "a", None, 0, FAILED), get(1, "a", 1, 2))),
+        ("phantom write", (put(0, "a", 1, 0), get(1, "b", 1, 2))),
         ("lost write", (put(0, "a", 1, 0), state(1, 3, 2))),
         ("lost write", (put(0, "a", 1, 0), put(0, "b", 2, 2), state(1, 3, 4, x=("a", 1)))),
         ("lost write", (put(0, "a", 1, 0), do(1, "txn", None, ((), (("get", "x"),), ()), (True, (None,), 4), 2))),
@@ -102,6 +103,7 @@ def test_each_broken_promise_is_found_by_its_name(name: str, operations: tuple[O
         (put(0, "a", 1, 0), put(0, "b", 2, 2), get(1, "b", 2, 4), get(2, "a", 1, 6)),
         (put(0, "a", 3, 0), state(1, 2, 2)),
         (put(0, "a", 2, 0), do(0, "cas", "x", ("b", "c"), (False, 2), 2)),
+        (put(0, "a", 2, 0), do(0, "cas", "y", (None, None), (True, 2), 2), do(0, "cas_revision", "y", (0, None), (True, 2), 4)),
         (put(0, "a", 1, 0), do(0, "txn", None, ((), (("get", "x"), ("put", "y", "b")), ()), (True, (("a", 1, 1), None), 2), 2)),
     ],
 )

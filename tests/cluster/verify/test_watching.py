@@ -87,6 +87,7 @@ def test_each_broken_promise_is_found_by_its_name(name: str, operations: tuple[O
         (watch("w", 1, 3, "1 x=1", "3 x=3", at=6, selector=("range", "x", "y")),),
         (watch("w", 1, 3, "2 y=2", at=6, selector=("prefix", "y")),),
         (watch("w", 1, 1, "1 x=1", at=6), watch("w", 2, 1, at=8, compacted=2), watch("w", 3, 3, "3 x=3", at=10)),
+        (watch("w", 1, 3, *WHOLE, at=9), Operation(9, "cas", "z", (None, None), (True, 3), OK, 6, 7)),
         (watch("w", 1, 4, *WHOLE, "4 z=1", at=9), put(9, "z", "1", 0, 6, 7, UNKNOWN)),
         (watch("w", 1, 3, *WHOLE, at=9), put(9, "z", "1", 0, 6, 7, UNKNOWN), put(9, "z", "2", 0, 6, 7, FAILED)),
         (watch("w", 1, 4, *WHOLE, "4 -x", at=9), Operation(9, "delete_range", None, ("a", "z", 0), None, UNKNOWN, 6, None)),
