@@ -107,7 +107,7 @@ class Bank:
         self.first_read = min(self.reads, key=lambda read: read.returned or 0, default=None)
         self.is_known = given is not None
         if given is not None:
-            self.opening = self._balances(given, 0)
+            self.opening = self._balances(given, 1)
         else:
             self.opening = balances(self.first_read) if self.first_read else {}
         moved = {account: None for operation in history.operations if operation.function == "transfer" for account in ends(operation)[:2]}

@@ -32,6 +32,8 @@ _CLOSES = {"{": "}", "#{": "}", "(": ")", "[": "]"}
 _MAP = "{"
 _DISCARD = "#_"
 QUOTED_CHARACTERS_MAX = 40
+DIGITS_MAX = 300
+"""Below the bits that an integer of a history may have."""
 STRING_CHARACTERS_MAX = 1 << 16
 """Strings here are error messages. One that is longer lacks its end, and must not swallow the file."""
 
@@ -136,14 +138,20 @@ def _scalar(kind: str, token: str, number: int) -> object:
         name = token[1:]
         return _CHARACTERS.get(name) or (chr(int(name[1:], 16)) if len(name) == 5 else name)
     if token.isdecimal():
-        return int(token)
+        return _integer(token, number)
     if token in _WORDS:
         return _WORDS[token]
     if _INTEGER.fullmatch(token):
-        return int(token.rstrip("N"))
+        return _integer(token.rstrip("N"), number)
     if _FLOAT.fullmatch(token):
         return float(token.rstrip("M"))
     return token[1:] if token[0] == ":" and len(token) > 1 else token
+
+
+def _integer(digits: str, number: int) -> int:
+    if len(digits) > DIGITS_MAX:
+        raise BadEdn(number, f"a number of {len(digits):,} digits; those of a history have {DIGITS_MAX} at the most")
+    return int(digits)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -4,10 +4,10 @@ The rule: order comes from the position in the file alone. A file that contradic
 because a verdict about it would mean nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from quorate.cluster.verify.history import History, Operation, Outcome
+from quorate.cluster.verify.history import DEPTH_MAX, NUMBER_BITS_MAX, History, Operation, Outcome
 from quorate.cluster.wire.errors import QuorateError
 
 INVOKE = "invoke"
@@ -44,6 +44,20 @@ class _Call:
     position: int
     returned: Event | None = None
     returned_position: int | None = None
+
+
+def checked_number(value: int) -> int:
+    """ValueError for one that is too large for a history."""
+    if value.bit_length() > NUMBER_BITS_MAX:
+        raise ValueError(f"a number of {value.bit_length():,} bits; those of a history have {NUMBER_BITS_MAX:,} at the most")
+    return value
+
+
+def checked_depth(items: Collection[object], depth: int) -> Collection[object]:
+    """ValueError if that many others around these are too many for a history."""
+    if depth >= DEPTH_MAX:
+        raise ValueError(f"values of a history are nested {DEPTH_MAX} deep at the most")
+    return items
 
 
 def assemble(events: Iterable[Event], *, source: str = "", facts: Mapping[str, object] | None = None) -> History:

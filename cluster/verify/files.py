@@ -17,14 +17,17 @@ text, wherever they come from, so that a value has one form. `plain` brings a va
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from quorate.cluster.verify.events import INVOKE, KINDS, BadHistory, Event, assemble
-from quorate.cluster.verify.history import History
+from quorate.cluster.verify.events import INVOKE, KINDS, BadHistory, Event, assemble, checked_depth, checked_number
+from quorate.cluster.verify.history import NUMBER_BITS_MAX, History
 from quorate.cluster.verify.jepsen import edn_events, log_events
 
 VERSION = 1
+BOM = b"\xef\xbb\xbf"
+"""Some editors put it before a file in UTF-8."""
 FORMATS = "JSON lines of `quorate`, Jepsen's EDN operations ({:process 0, :type :invoke, ...}), or Jepsen's log lines"
 QUOTED_CHARACTERS_MAX = 60
 """So much of a line that cannot be read is repeated to the reader."""
@@ -58,13 +61,15 @@ def to_json(value: object) -> object:
             return value
 
 
-def from_json(value: object) -> object:
+def from_json(value: object, depth: int = 0) -> object:
     """The plain value that some JSON stands for. ValueError if it stands for none."""
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | str():
             return value
+        case int():
+            return checked_number(value)
         case list():
-            return tuple(from_json(item) for item in value)
+            return tuple(from_json(item, depth + 1) for item in checked_depth(value, depth))
         case {"hex": str(digits), **others} if not others:
             return plain(bytes.fromhex(digits))
     raise ValueError(f"not a value of a history: {json.dumps(value)[:QUOTED_CHARACTERS_MAX]}")
@@ -77,13 +82,17 @@ def read(path: str | Path) -> History:
 
 
 def read_stream(file: BinaryIO, source: str) -> History:
-    """The same of what is open already and can be rewound; `source` is what errors call it."""
+    """The same of what is open already; `source` is what errors call it."""
+    if not file.seekable():
+        file = BytesIO(file.read())  # a pipe, as `<(zcat run.jsonl.gz)` is
+    start = len(BOM) if file.read(len(BOM)) == BOM else 0
+    file.seek(start)
     head, number = b"", 0
     for line in file:
         number += 1
         if head := line.strip():
             break
-    file.seek(0)
+    file.seek(start)
     if not head:
         raise BadHistory(source, number or 1, f"the file is empty; expected {FORMATS}")
     if head.startswith((b'{"', b'{ "')):
@@ -141,13 +150,13 @@ def _event(line: bytes, number: int, source: str) -> Event:
     kind, process = fields.get("type"), fields.get("process")
     if kind not in KINDS:
         raise BadHistory(source, number, f'"type" is one of {", ".join(KINDS)}, not {kind!r}')
-    if type(process) is not int:
-        raise BadHistory(source, number, f'"process" is an integer, not {process!r}')
+    if type(process) is not int or process.bit_length() > NUMBER_BITS_MAX:
+        raise BadHistory(source, number, f'"process" is an integer, not {process!r:.60}')
     function, time_ns = fields.get("f", ""), fields.get("time", 0)
     if type(function) is not str or (kind == INVOKE and not function):
         raise BadHistory(source, number, f'"f" names the function that is invoked, not {function!r}')
-    if type(time_ns) is not int:
-        raise BadHistory(source, number, f'"time" is an integer of ns, not {time_ns!r}')
+    if type(time_ns) is not int or time_ns.bit_length() > NUMBER_BITS_MAX:
+        raise BadHistory(source, number, f'"time" is an integer of ns, not {time_ns!r:.60}')
     try:
         key, value = from_json(fields.get("key")), from_json(fields.get("value"))
     except ValueError as error:

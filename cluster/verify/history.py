@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+NUMBER_BITS_MAX = 1_000
+"""Integers of histories: those beyond cannot be told as a float, and their sums soon not even in digits."""
+DEPTH_MAX = 100
+"""Tuples within tuples: what prints and compares them is recursive."""
+
 
 class Outcome(Enum):
     """How an operation ended for its client. The values are the words of history files."""
@@ -20,7 +25,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call of one client. Values are immutable: str, int, bool, None, bytes and tuples of these."""
+    """One call of one client. Values are immutable: str, int, bool, None, bytes and tuples of these.
+
+    A file has no integer of more than NUMBER_BITS_MAX, and no tuple deeper than DEPTH_MAX."""
 
     process: int
     function: str

@@ -12,10 +12,12 @@ cas that is `:ok` was carried out, a transaction's is its list of operations wit
 
 import re
 from collections.abc import Iterable, Iterator
+from math import isfinite
 
 from quorate.cluster.verify.edn import BadEdn, forms
-from quorate.cluster.verify.events import INVOKE, KINDS, BadHistory, Event
+from quorate.cluster.verify.events import INVOKE, KINDS, BadHistory, Event, checked_depth
 
+PROCESS_DIGITS_MAX = 18
 _OPERATION = "expected an operation such as {:process 0, :type :invoke, :f :read, :value nil}"
 _LOG = re.compile(r"\b(?:INFO|WARN|ERROR|DEBUG|TRACE)\b")
 _LOG_OPERATION = re.compile(r"jepsen\.util\s*[-:]\s+(?P<process>\d+)\s+(?P<rest>\S.*)$")
@@ -33,10 +35,13 @@ def edn_events(lines: Iterable[tuple[int, str]], source: str) -> Iterator[Event]
             if missing:
                 raise BadHistory(source, line, f"{_OPERATION}: there is no :{missing[0]}")
             process, kind = form["process"], form["type"]
-            if type(process) is not int:
+            if isinstance(process, str):
                 continue  # the nemesis and its like have names
+            if type(process) is not int:
+                raise BadHistory(source, line, f":process is a number or a name, not {process!r:.40}")
             time = form.get("time")
-            yield translator.event(line, process, kind, form["f"], form.get("value"), int(time) if isinstance(time, int | float) else 0)
+            time_ns = int(time) if isinstance(time, int | float) and isfinite(time) else 0
+            yield translator.event(line, process, kind, form["f"], form.get("value"), time_ns)
     except BadEdn as error:
         raise BadHistory(source, error.line, str(error)) from None
 
@@ -57,6 +62,8 @@ def log_events(lines: Iterable[tuple[int, str]], source: str) -> Iterator[Event]
         if len(fields) < 3:
             raise BadHistory(source, line, f"expected process, type, function and value, not {match[0].strip()!r:.80}")
         kind, function, value, *_ = fields
+        if len(match["process"]) > PROCESS_DIGITS_MAX:
+            raise BadHistory(source, line, f"{match['process'][:PROCESS_DIGITS_MAX]}... is no process")
         yield translator.event(line, int(match["process"]), kind, function, value, 0)
 
 
@@ -73,7 +80,10 @@ class _Translator:
             raise BadHistory(self._source, line, f":type is one of {', '.join(f':{kind}' for kind in KINDS)}, not {kind!r:.40}")
         if type(function) is not str:
             raise BadHistory(self._source, line, f":f is a keyword, not {function!r:.40}")
-        key, argument = None, _plain(value)
+        try:
+            key, argument = None, _plain(value)
+        except ValueError as error:
+            raise BadHistory(self._source, line, str(error)) from None
         if function in _INDEPENDENT and kind in (INVOKE, "ok"):
             key, argument = self._split(line, str(kind), function, argument)
         if kind == "ok":
@@ -102,13 +112,13 @@ class _Translator:
         return key, inner
 
 
-def _plain(value: object) -> object:
-    """Values without maps: a map becomes its pairs, a float its text."""
+def _plain(value: object, depth: int = 0) -> object:
+    """Values without maps: a map becomes its pairs, a float its text. ValueError for what no history can hold."""
     match value:
         case tuple():
-            return tuple(_plain(item) for item in value)
+            return tuple(_plain(item, depth + 1) for item in checked_depth(value, depth))
         case dict():
-            return tuple((_plain(key), _plain(item)) for key, item in value.items())
+            return _plain(tuple(value.items()), depth)
         case float():
             return repr(value)
         case _:

@@ -1,5 +1,6 @@
 """History files: what can be read, and what is said of those that cannot."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from quorate.cluster.verify.edn import BadEdn, forms
 from quorate.cluster.verify.events import BadHistory
 from quorate.cluster.verify.files import from_json, plain, read, to_json
 from quorate.cluster.verify.history import Operation, Outcome
+from quorate.cluster.verify.jepsen import edn_events
 from quorate.cluster.verify.verdict import Answer
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -98,6 +100,10 @@ def test_a_last_line_without_its_end_counts_if_it_is_whole(tmp_path: Path) -> No
         (HEADER + WRITE.replace('"value": 1', '"value": {"a": 1}'), 2, "not a value of a history"),
         (HEADER + WRITE.replace('"value": 1', '"value": {"hex": "0g"}'), 2, "non-hexadecimal"),
         (HEADER + WRITE.replace('"x"', "[1]"), 2, '"key" is text, bytes or an integer'),
+        (HEADER + WRITE.replace('"value": 1', '"value": ' + "[" * 101 + "]" * 101), 2, "nested 100 deep at the most"),
+        (HEADER + WRITE.replace('"value": 1', '"value": ' + "9" * 400), 2, "a number of 1,329 bits; those of a history have 1,000"),
+        (HEADER + WRITE.replace('"process": 0', '"process": ' + "9" * 400), 2, "\"process\" is an integer, not 9999"),
+        (HEADER + WRITE.replace('"time": 10', '"time": ' + "9" * 400), 2, "\"time\" is an integer of ns, not 9999"),
         (HEADER + WRITE + WRITE, 3, "process 0 invokes write, but its write of line 2 has not returned"),
         (HEADER + WRITTEN, 2, "process 0 returns (ok), but has invoked nothing"),
         (HEADER + WRITE + WRITTEN + WRITTEN, 4, "a second time from its write of line 2: it returned at line 3"),
@@ -117,6 +123,10 @@ def test_a_last_line_without_its_end_counts_if_it_is_whole(tmp_path: Path) -> No
         ("{:process 0, :type :ok, :f :read, :value 1}\n", 1, "has invoked nothing"),
         ("{:process 0, :type :invoke, :f [1]}\n", 1, ":f is a keyword"),
         ("{:process 0 :type :invoke :f :cas :value 3}\n", 1, "a cas has the value [old new], not 3"),
+        ("{:process 0 :type :invoke :f :write :value " + "[" * 5_000 + "]" * 5_000 + "}\n", 1, "nested 100 deep at the most"),
+        ("{:process 0 :type :invoke :f :write :value " + "9" * 5_000 + "}\n", 1, "a number of 5,000 digits; those of a history have 300"),
+        ("{:process 0.5 :type :invoke :f :write :value 1}\n", 1, ":process is a number or a name, not 0.5"),
+        ("INFO  jepsen.util - " + "4" * 5_000 + "  :invoke  :read  nil\n", 1, "444444444444444444... is no process"),
         (PLAIN_EDN + KEYED_EDN, 2, "has a key, but that of line 1 has none"),
         (KEYED_EDN + PLAIN_EDN, 2, "has no key, but that of line 1 has"),
         ("INFO  jepsen.util - 4  :invoke  :read\n", 1, "expected process, type, function and value"),
@@ -133,6 +143,41 @@ def test_a_damaged_or_foreign_file_is_told_by_its_line(tmp_path: Path, text: str
 
     assert f"{path}:{line}: " == caught.value.message[: len(f"{path}:{line}: ")]
     assert problem in caught.value.message
+
+
+def test_a_time_without_end_is_none() -> None:
+    event, *_ = edn_events([(1, "{:process 0 :type :invoke :f :read :value nil :time 1e999}")], "run.edn")
+
+    assert 0 == event.time_ns
+
+
+def test_a_byte_order_mark_before_the_file_is_passed_over(tmp_path: Path) -> None:
+    for text in (HEADER + WRITE, PLAIN_EDN):
+        history = read(written(tmp_path, b"\xef\xbb\xbf" + text.encode()))
+
+        assert 1 == len(history.operations)
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    """One that cannot be rewound: `quorate verify <(zcat run.jsonl.gz)`."""
+    reading, writing = os.pipe()
+    os.write(writing, (HEADER + WRITE + WRITTEN).encode())
+    os.close(writing)
+
+    assert 1 == len(read(f"/dev/fd/{reading}").operations)
+    os.close(reading)
+
+
+@pytest.mark.parametrize("model", ["kv", "session", "bank", "queue", "counter"])
+def test_facts_that_are_none_of_the_models_are_refused(tmp_path: Path, model: str) -> None:
+    invocation = {"bank": ("read", "null", "null"), "queue": ("dequeue", "null", "null"), "counter": ("read", '"x"', "null")}
+    function, key, value = invocation.get(model, ("put", '"x"', '"1"'))
+    event = f'{{"type": "invoke", "process": 0, "f": "{function}", "key": {key}, "value": {value}}}\n'
+    header = HEADER.replace('{"initial": 0}', '{"initial": [["x", [1]], 3], "initial_by_key": [["x", "1"]], "sessions": 5}')
+    history = read(written(tmp_path, (header if model != "queue" else HEADER) + event.replace('"dequeue", "key": null', '"dequeue"')))
+
+    with pytest.raises(BadHistory, match=r"history:1: "):
+        check(history, model)
 
 
 def test_jepsens_operations_with_a_timeout_a_nemesis_and_an_open_write() -> None:
