@@ -1,5 +1,6 @@
 """The `quorate` command's way in. It imports nothing heavy itself, so that Ctrl-C while the rest is imported ends it quietly."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None, *, surroundings: "Surroundings | None" = None) -> int:
     """Run one command; its exit code."""
+    # Whoever closed these (`>&-`) wants to hear nothing, and not a traceback.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         from quorate.cluster.cli.application import run
 

@@ -44,7 +44,12 @@ def raw(data: bytes, *, newline: bool = True) -> None:
 
 def document(value: Json) -> None:
     """One JSON document on one line."""
-    line(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value)  # half a character: JSON has it escaped, UTF-8 has not
+    line(text)
 
 
 def text_of(data: bytes) -> str:

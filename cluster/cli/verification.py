@@ -34,7 +34,7 @@ MEMORY_LIMIT = "2G"
 STATE_BYTES = 200
 """What the search needs for one state that it keeps: 127 as measured with registers, more where a state is more than a number."""
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 WORST_FIRST = (1, Exit.UNREADABLE, 2, 0)
 """Exit codes of single files: invalid, not judged, unknown, valid."""
 
@@ -187,10 +187,13 @@ def _show(checked: "Checked", *, json: bool) -> None:
 
 
 def _print(act: Callable[[], None]) -> None:
-    """Whoever reads the output may have enough of it; the verdict must reach the exit code all the same."""
+    """Whoever reads the output may have enough of it, or the disk; the verdict must reach the exit code all the same."""
     try:
         act()
-    except BrokenPipeError:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            output.complain(f"error: cannot write to standard output: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -16,6 +16,8 @@ from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.swarm import swarm
 
+NUMBERS_MAX = 1_000_000
+"""So many strikes no run has that anybody waits for."""
 NONE = "none"
 """How an empty set of numbers is written."""
 
@@ -90,11 +92,13 @@ def read_numbers(text: str) -> frozenset[int]:
         return frozenset()
     found: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
         if match is None:
             raise ValueError(f"numbers and ranges are written as 3,5-9, or {NONE}; not {part!r}")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise ValueError(f"a range goes from the smaller number to the larger, not {part}")
+        if last > NUMBERS_MAX:
+            raise ValueError(f"no run has a strike of number {last}; the largest that is taken is {NUMBERS_MAX}")
         found.update(range(first, last + 1))
     return frozenset(found)

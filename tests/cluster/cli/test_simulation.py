@@ -294,6 +294,7 @@ def test_the_table_of_ablations_names_what_missed_each(quorate: Command) -> None
         (("--trace",), "--trace is about one seed: name it with --seed"),
         (("--trace-file", "x"), "--trace-file is about one seed"),
         (("--only", "3"), "--only is about one seed"),
+        (("--seed", "1", "--only", "0-999999999"), "no run has a strike of number 999999999; the largest that is taken is 1000000"),
         (("--seed", "1", "--only", "3-x"), "--only: numbers and ranges are written as 3,5-9, or none; not '3-x'"),
         (("--ablation", "Luck"), "there is no safeguard 'Luck' of raft to take out; there are "),
         (("--ablations", "--trace"), "--trace has no meaning for the table of --ablations"),

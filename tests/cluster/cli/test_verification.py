@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,33 @@ def test_standard_input_is_a_file_too(quorate: Command, monkeypatch: pytest.Monk
 
     assert 1 == ran.code
     assert ran.out.startswith("INVALID  standard input (cas)\n")
+
+
+def test_half_a_character_is_json_too(quorate: Command, tmp_path: Path) -> None:
+    path = tmp_path / "half.jsonl"
+    lines = ['{"quorate": "history", "version": 1, "model": "register"}', '{"type": "invoke", "process": 0, "f": "read", "key": "x"}']
+    path.write_text("\n".join([*lines, '{"type": "ok", "process": 0, "value": "\\ud800"}', ""]))
+
+    ran = quorate("verify", str(path), "--json")
+
+    assert 1 == ran.code
+    assert ran.out.isascii()
+    assert "\ud800" == json.loads(ran.out)["findings"][0]["operations"][0]["result"]
+
+
+def test_the_verdict_reaches_the_exit_code_though_the_disk_is_full() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "quorate.cluster.cli.main", "verify", INVALID, "--model", "cas"], stdout=full, stderr=-1
+        )
+
+    assert (1, b"error: cannot write to standard output: No space left on device\n") == (ran.returncode, ran.stderr)
+
+
+def test_a_closed_standard_output_is_no_mistake() -> None:
+    command = shlex.join([sys.executable, "-m", "quorate.cluster.cli.main", "verify", VALID])
+
+    assert 0 == subprocess.run(f"{command} >&-", shell=True).returncode
 
 
 def test_json_has_all_that_the_checker_said(quorate: Command) -> None:
