@@ -97,11 +97,11 @@ class _Reduction:
         self._model = model
         self._initial = initial
         self._steps_left = STEPS_MAX
-        # What was invoked after the last return that nothing got past was never looked at.
+        # What was invoked after the last return that nothing got past was never looked at. It is not looked at in any attempt
+        # either, so only one that fails without having got past that return, too, says that there is no order.
         self._kept = [operation for operation in search.known if operation.called < search.stuck_at]
         self._released = [operation for operation in search.unknown if operation.called < search.stuck_at]
-        self._all_known = search.known
-        self._failed = search
+        self._whole = self._failed = search
 
     def result(self) -> tuple[list[Operation], Search]:
         """The operations, and the search for an order that failed."""
@@ -135,15 +135,19 @@ class _Reduction:
 
     def _keep_what_is_used(self) -> None:
         """The best order is told with operations as they were, so those that it has need of are no longer released."""
-        originals = {operation.called: operation for operation in self._all_known}
-        while self._steps_left > 0:
+        originals = {operation.called: operation for operation in self._whole.known}
+        while True:
             used = {operation.called for operation in self._failed.best()} - {operation.called for operation in self._kept}
             back = [originals[called] for called in used if called in originals]
             others = [operation for operation in self._released if operation.called not in used or operation.called not in originals]
             kept = sorted((*self._kept, *back), key=lambda operation: operation.called)
-            if not back or not self._fails(kept, others):
+            if not back:
                 return
+            if self._steps_left <= 0 or not self._fails(kept, others):
+                break
             self._kept, self._released = kept, others
+        # Where that takes too long all is told as it was.
+        self._kept, self._failed = self._whole.known, self._whole
 
     def _fails(self, kept: Sequence[Operation], released: Sequence[Operation]) -> bool:
         attempt = Search(self._model, sorted((*kept, *released), key=lambda operation: operation.called), self._initial)
@@ -153,7 +157,7 @@ class _Reduction:
             if attempt.is_over:
                 break
         self._steps_left -= attempt.steps
-        if attempt.linearizable is not False:
+        if attempt.linearizable is not False or attempt.stuck_at > self._whole.stuck_at:
             return False
         self._failed = attempt
         return True

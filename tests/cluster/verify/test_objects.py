@@ -245,3 +245,18 @@ def test_operations_that_are_none_of_the_models(model: str, operation: Operation
 def test_a_beginning_that_is_none_of_the_models(model: str, operation: Operation) -> None:
     with pytest.raises(BadHistory, match="begins"):
         check(line(operation, initial="x"), model)
+
+
+def test_an_explanation_leaves_room_for_what_was_invoked_later() -> None:
+    """Who found the queue empty cannot be left out: without that the dequeue of unknown outcome explains the 0."""
+    empty = at(did(0, "dequeue", "q", None), 2, 8)
+    operations = (
+        at(did(4, "enqueue", "q", 1), 0, 1),
+        empty,
+        at(did(2, "dequeue", "q", None, 0), 3, 13),
+        at(did(1, "enqueue", "q", 0), 4, 9),
+        at(did(5, "dequeue", "q", None), 11, None),
+    )
+    [finding] = check(History(operations), "queue").findings
+
+    assert empty in finding.operations
