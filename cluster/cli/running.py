@@ -49,6 +49,7 @@ def up(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of every node, as `timing.lease_ms=200`.")
     ] = None,
+    proxy: Annotated[bool, typer.Option("--proxy", help="On the first start: put a fault proxy between all nodes.")] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -61,12 +62,13 @@ def up(
     - `quorate up`
     - `quorate up --nodes 5 --data ./cluster`
     - `quorate up --detach && quorate put greeting hello`
+    - `quorate up --proxy`
     """
     if json and not detach:
         raise UsageError("--json goes with --detach; `quorate status --watch --json` tells of a cluster that runs")
     path = surroundings.of(context).directory(data)
     chosen = parse_settings(settings or [])
-    cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach)
+    cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach, proxied=proxy)
     if detach and cluster.directory.up_is_held():
         cluster.directory.hold_up()  # says who holds it
     if not detach:
@@ -81,7 +83,9 @@ def up(
         _run(cluster, _next_steps(path, cluster, context))
 
 
-def _open_or_create(path: Path, nodes: int | None, engine: str | None, settings: Mapping[str, object], *, attached: bool) -> "LocalCluster":
+def _open_or_create(
+    path: Path, nodes: int | None, engine: str | None, settings: Mapping[str, object], *, attached: bool, proxied: bool
+) -> "LocalCluster":
     from quorate.cluster.local import LocalCluster, NoLocalCluster
     from quorate.cluster.local.directory import checked_settings
 
@@ -90,7 +94,8 @@ def _open_or_create(path: Path, nodes: int | None, engine: str | None, settings:
         cluster = LocalCluster.open(path, attached=attached)
     except NoLocalCluster:
         _check(wanted, engine or ENGINE_DEFAULT)
-        return LocalCluster.create(path, nodes=nodes or NODES_DEFAULT, engine=engine or ENGINE_DEFAULT, settings=wanted, attached=attached)
+        count, chosen = nodes or NODES_DEFAULT, engine or ENGINE_DEFAULT
+        return LocalCluster.create(path, nodes=count, engine=chosen, settings=wanted, attached=attached, proxied=proxied)
     record = cluster.record
     if nodes is not None and nodes != len(record.nodes):
         raise UsageError(
@@ -99,6 +104,8 @@ def _open_or_create(path: Path, nodes: int | None, engine: str | None, settings:
         )
     if engine is not None and engine != record.engine:
         raise UsageError(f"the cluster in {path} runs {record.engine}, not {engine}: give another directory with --data")
+    if proxied and record.proxy is None:
+        raise UsageError(f"the cluster in {path} began without a proxy: give another directory with --data")
     if wanted:
         _check(wanted, record.engine)
         cluster.configure_all(wanted)
@@ -133,6 +140,7 @@ def _started_json(cluster: "LocalCluster") -> dict[str, Json]:
         "engine": cluster.record.engine,
         "directory": str(cluster.directory.path),
         "endpoints": cluster.endpoints,
+        "proxy": cluster.record.proxy.control if cluster.record.proxy is not None else None,
         "started": started,
         **overview.as_json(overview.look_local(cluster.record)),
     }
@@ -148,7 +156,9 @@ def _next_steps(path: Path, cluster: "LocalCluster", context: typer.Context) -> 
     default = surroundings.Surroundings(environment=surroundings.of(context).environment).directory(None)
     where = "" if path == default else f" --data {_short(path)}"
     elsewhere = f"From elsewhere on this machine: export QUORATE_ENDPOINTS={cluster.endpoints}"
-    return f"Try, in another terminal: quorate put greeting hello{where}\n{elsewhere}"
+    steps = f"Try, in another terminal: quorate put greeting hello{where}\n{elsewhere}"
+    proxy = cluster.record.proxy
+    return f"{steps}\nFault proxy between the nodes: http://{proxy.control} (docs/proxy.md)" if proxy is not None else steps
 
 
 def _short(path: Path) -> str:

@@ -32,6 +32,7 @@ from quorate.cluster.local.directory import (
 from quorate.cluster.local.logs import readable, tail
 from quorate.cluster.local.probe import TIMEOUT_S, call, status
 from quorate.cluster.local.process import identity_of, node_command, send, spawn, wait_gone
+from quorate.cluster.local.proxy import LocalProxy, new_proxy, ports_needed
 from quorate.cluster.wire.errors import QuorateError
 
 GROUP = "default"
@@ -57,6 +58,7 @@ class LocalCluster:
         self._directory = directory
         self._attached = attached
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.proxy = LocalProxy(directory, attached=attached)
         self._wanted: set[str] = set()
         """Started here, and neither stopped nor killed here: if one of these does not run, something went wrong."""
         self._command: Callable[[Path], list[str]] = lambda config: node_command(config, attached=attached)
@@ -71,15 +73,18 @@ class LocalCluster:
         settings: Settings | None = None,
         attached: bool = True,
         command: Callable[[Path], list[str]] | None = None,
+        proxied: bool = False,
     ) -> "LocalCluster":
         """A new cluster; nothing runs yet. `settings` go to every node, nested as in its configuration file, for instance
-        {"timing": {"lease_ms": 200}, "faults": {"files": True}}. `command` gives what runs a configuration file, if not quorate."""
+        {"timing": {"lease_ms": 200}, "faults": {"files": True}}. `command` gives what runs a configuration file, if not quorate.
+        `proxied`: a fault proxy stands between all nodes."""
         if not 1 <= nodes <= NODES_MAX:
             raise LocalError(f"a local cluster has 1 to {NODES_MAX} nodes, not {nodes}")
-        ports = iter(free_ports(3 * nodes))
+        ports = iter(free_ports(3 * nodes + (ports_needed(nodes) if proxied else 0)))
         records = {f"n{number}": _new_node(number, ports, join=False) for number in range(1, nodes + 1)}
         place = Directory(Path(directory))
-        place.create(ClusterRecord(f"local-{secrets.token_hex(4)}", engine, records, dict(settings or {})))
+        proxy = new_proxy(tuple(records), ports) if proxied else None
+        place.create(ClusterRecord(f"local-{secrets.token_hex(4)}", engine, records, dict(settings or {}), proxy))
         return cls._made(place, attached, command)
 
     @classmethod
@@ -164,6 +169,8 @@ class LocalCluster:
     def add_node(self, settings: Settings | None = None) -> str:
         """One more node, which waits to be added to the running cluster (`quorate member add`). Gives its name; start it."""
         with self._directory.changing() as record:
+            if record.proxy is not None:
+                raise LocalError("this cluster stands behind a fault proxy, whose links are those of its first nodes: it cannot grow")
             if len(record.nodes) >= NODES_MAX:
                 raise LocalError(f"a local cluster has at most {NODES_MAX} nodes")
             number = max(node.number for node in record.nodes.values()) + 1
@@ -177,6 +184,7 @@ class LocalCluster:
         """Start the nodes that do not run; gives their names. Returns before they are ready. `environment` is added to theirs."""
         started = []
         with self._directory.changing() as record:
+            self.proxy.start(record)
             for name in self._chosen(names):
                 node = record.nodes[name]
                 if node.running:
@@ -215,6 +223,8 @@ class LocalCluster:
             if identity is not None and not wait_gone(identity, self._children.get(name), deadline):
                 self.kill(name)
         self._close(chosen)
+        if not names:
+            self.proxy.stop()
 
     def kill(self, *names: str) -> None:
         """kill -9, and wait until the process is gone."""
@@ -365,6 +375,7 @@ class LocalCluster:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._directory.record_path.exists():
             self.kill()
+            self.proxy.stop()
 
 
 def _exit_words(code: int) -> str:

@@ -3,6 +3,7 @@
 DIR/cluster.json     names, ports, settings and process ids
 DIR/lock             held for the moment of a change to cluster.json
 DIR/up.lock          held by a `quorate up` in the foreground
+DIR/proxy/           of the fault proxy, if there is one: proxy.toml, generated at each start, and proxy.log
 DIR/n1/node.toml     generated at each start from cluster.json
 DIR/n1/data/         what the node keeps
 DIR/n1/node.log      JSON lines, over restarts
@@ -78,6 +79,22 @@ class NodeRecord:
 
 
 @dataclass(slots=True)
+class ProxyRecord:
+    """The fault proxy between all nodes."""
+
+    control: str
+    """Of its HTTP API."""
+    ports: dict[str, str]
+    """By link, "n1>n2": where n1 dials to reach n2."""
+    pid: int = 0
+    started: str = ""
+
+    @property
+    def identity(self) -> Identity | None:
+        return Identity(self.pid, self.started) if self.pid else None
+
+
+@dataclass(slots=True)
 class ClusterRecord:
     """cluster.json."""
 
@@ -85,6 +102,8 @@ class ClusterRecord:
     engine: str
     nodes: dict[str, NodeRecord]
     settings: dict[str, Setting] = field(default_factory=dict)
+    proxy: ProxyRecord | None = None
+    """None: the nodes reach one another directly."""
     format: int = FORMAT
 
 
@@ -121,7 +140,8 @@ class Directory:
             raise LocalError(f"{self.record_path} has format {values.get('format')!r}; this version of quorate knows {FORMAT}")
         try:
             nodes = {name: NodeRecord(**node) for name, node in values.pop("nodes").items()}
-            return ClusterRecord(nodes=nodes, **values)
+            proxy = values.pop("proxy", None)
+            return ClusterRecord(nodes=nodes, proxy=ProxyRecord(**proxy) if proxy is not None else None, **values)
         except (KeyError, TypeError, AttributeError) as error:
             raise LocalError(f"{self.record_path} is damaged ({error}); `quorate down --wipe` removes it and all data") from None
 
@@ -262,6 +282,8 @@ def node_settings(record: ClusterRecord, name: str, data: Path) -> Settings:
         "logging": {"format": "json"},
         "members": founders,
     }
+    if record.proxy is not None:
+        base = {**base, "routes": {other: record.proxy.ports[f"{name}>{other}"] for other in record.nodes if other != name}}
     return merged(merged(base, record.settings), node.settings)
 
 

@@ -135,6 +135,7 @@ class NodeConfig(BaseSettings):
     http: HttpConfig = HttpConfig()
     members: dict[Name, MemberConfig] = Field(default_factory=dict, description="the initial members; the same on every node")
     join: bool = Field(default=False, description="wait to be added to a running cluster instead of taking part in its bootstrap")
+    routes: dict[Name, Address] = Field(default_factory=dict, description="where this node dials a peer: a proxy in between, say")
     machine: Name = Field(default="keyvalue", description="the default group's state machine: an entry point of quorate.machines")
     priority: int = Field(default=-1, ge=-1, le=1000, description="election priority: -1 off, 0 never elected, else a rank")
     target_priority: int = Field(default=-1, ge=-1, le=1000, description="the highest priority of the cluster, the same on all nodes")

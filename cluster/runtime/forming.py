@@ -57,7 +57,7 @@ class Forming:
             if name == self._config.node:
                 continue
             try:
-                stream, welcome = await say_hello(self._party, name, member.peer)
+                stream, welcome = await say_hello(self._party, name, self._config.routes.get(name, member.peer))
             except (OSError, TimeoutError, ValueError):  # ValueError: a name that no resolver takes
                 missing.append(f"{name} ({member.peer})")
                 continue

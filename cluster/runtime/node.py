@@ -179,7 +179,7 @@ class Node:
         self._party = Party(
             config.cluster, config.node, self._directory.storage, self._directory.incarnation, config.peer.address, self._configuration
         )
-        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox, rng=self._around.rng)
+        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox, rng=self._around.rng, routes=config.routes)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
             with _listening("http", config.http.listen):

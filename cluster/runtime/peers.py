@@ -224,8 +224,11 @@ class PeerNetwork:
         *,
         link_queue_max: int = LINK_QUEUE_MAX,
         rng: Random | None = None,
+        routes: Mapping[NodeId, str] | None = None,
     ) -> None:
         self.party = party
+        self._routes = routes or {}
+        """Where to dial a peer in place of the address that it goes by."""
         self.rng = rng or Random()
         self.outbox = outbox
         self.link_queue_max = link_queue_max
@@ -265,8 +268,8 @@ class PeerNetwork:
 
     def connect(self, peers: Mapping[NodeId, str]) -> None:
         """Keep links to these peers (name -> address), and to guests while they stay."""
-        self._wanted = {name: address for name, address in peers.items() if name != self.party.node}
-        guests = {connection.hello.source: connection.hello.address for connection in self.inbound if connection.hello is not None}
+        self._wanted = {name: self._routes.get(name, address) for name, address in peers.items() if name != self.party.node}
+        guests = {connection.hello.source: self._back_to(connection.hello) for connection in self.inbound if connection.hello is not None}
         for name, link in list(self.links.items()):
             if self._wanted.get(name, guests.get(name)) != link.address:
                 link.task.cancel()
@@ -309,7 +312,10 @@ class PeerNetwork:
         if link is not None:
             link.dial_now()
         elif len(self.links) < len(self._wanted) + GUESTS_MAX:
-            self.links[hello.source] = PeerLink(self, hello.source, hello.address)
+            self.links[hello.source] = PeerLink(self, hello.source, self._back_to(hello))
+
+    def _back_to(self, hello: Hello) -> str:
+        return self._routes.get(hello.source, hello.address)
 
     def on_inbound_closed(self, connection: PeerInbound) -> None:
         self.inbound.pop(connection, None)
