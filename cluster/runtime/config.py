@@ -20,7 +20,7 @@ DEFAULT_GROUP = "default"
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
-ENGINES = ("raft",)
+ENGINES = ("raft", "zab")
 
 
 class ConfigError(QuorateError):
@@ -129,7 +129,7 @@ class NodeConfig(BaseSettings):
     cluster: Name
     node: Name
     data: Path
-    engine: Literal["raft"] = "raft"
+    engine: Literal["raft", "zab"] = "raft"
     peer: Listener
     client: Listener
     http: HttpConfig = HttpConfig()
@@ -152,6 +152,14 @@ class NodeConfig(BaseSettings):
         if not self.join and self.node not in self.members:
             raise ValueError(
                 f"members: {self.node} is not among them ({', '.join(self.members) or 'none given'}); add it, or set join = true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _priorities_belong_to_raft(self) -> "NodeConfig":
+        if self.engine != "raft" and (self.priority, self.target_priority) != (-1, -1):
+            raise ValueError(
+                f"priority: {self.engine} elects the longest history, then the highest number; leave out priority and target_priority"
             )
         return self
 

@@ -1,11 +1,13 @@
 """The engines by name, and how a node's configuration becomes an engine's options."""
 
+from collections.abc import Callable
 from random import Random
 
 from quorate.cluster.runtime.config import TICK_MS, NodeConfig
 from quorate.cluster.service.limits import REQUEST_SIZE_MAX
-from quorate.protocols.core import Configuration, Core, Recovered
+from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
 from quorate.protocols.raft import RaftOptions, raft
+from quorate.protocols.zab import ZabOptions, zab
 
 ENVELOPED_BYTES_MAX = REQUEST_SIZE_MAX + 64
 """A command of the largest size in its session envelope."""
@@ -26,6 +28,28 @@ def raft_options(config: NodeConfig) -> RaftOptions:
     )
 
 
+def zab_options(config: NodeConfig) -> ZabOptions:
+    timing = config.timing
+    election_ticks, heartbeat_ticks = timing.election_timeout_ms // TICK_MS, timing.heartbeat_ms // TICK_MS
+    return ZabOptions(
+        election_ticks=election_ticks,
+        discovery_ticks=3 * election_ticks,
+        heartbeat_ticks=heartbeat_ticks,
+        lease_ticks=timing.lease_ms // TICK_MS,
+        notify_ticks_min=1,
+        notify_ticks_max=max(1, election_ticks // 5),
+        # Where nothing else is said, the next ping confirms: what is sent again sooner was seldom lost.
+        retry_ticks=2 * heartbeat_ticks,
+        commit_ticks=1,
+        entry_bytes_max=ENVELOPED_BYTES_MAX,
+        margin_bytes=config.log.keep_mib << 20,
+    )
+
+
+_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {"raft": (raft, raft_options), "zab": (zab, zab_options)}
+
+
 def make_core(config: NodeConfig, initial: Configuration, rng: Random, incarnation: int, recovered: Recovered) -> Core:
     """The core of one group, fresh or from what the log gave back."""
-    return raft(config.node, initial, raft_options(config), rng, incarnation, recovered.promise, recovered.snapshot, recovered.entries)
+    factory, options = _ENGINES[config.engine]
+    return factory(config.node, initial, options(config), rng, incarnation, recovered.promise, recovered.snapshot, recovered.entries)
