@@ -12,12 +12,13 @@ from quorate.cluster.faults.events import Events
 from quorate.cluster.faults.fault import Fault, Mode, no_fault
 from quorate.cluster.faults.framing import Frame
 from quorate.cluster.faults.merging import merged
+from quorate.cluster.faults.parcels import Orphans
 from quorate.protocols.simulation.lane import Fate, Lane
 from quorate.protocols.simulation.policy import PPM, link_key, mix
 from quorate.protocols.simulation.shapes import Pair
 
 if TYPE_CHECKING:
-    from quorate.cluster.faults.pipe import Parcel, Pipe
+    from quorate.cluster.faults.pipe import Pipe
 
 KINDS_MAX = 256
 """Types that are counted apart; a client may send any word as a method."""
@@ -69,8 +70,7 @@ class Link:
         self.counts = Counts()
         self.pipes: list[Pipe] = []
         """One for each open connection, oldest first."""
-        self.orphans: list[tuple[object, Parcel]] = []
-        """(whose, what): frames under way on a connection that ended, for the next one of the same two."""
+        self.orphans = Orphans()
         self.connections = 0
 
     def __repr__(self) -> str:

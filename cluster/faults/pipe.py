@@ -7,13 +7,13 @@ The rules it keeps:
 """
 
 from collections import deque
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from quorate.cluster.faults.ends import Sink, Source
 from quorate.cluster.faults.fault import Fault, damaged, slices, tears_at
 from quorate.cluster.faults.framing import Frame
 from quorate.cluster.faults.link import Link
+from quorate.cluster.faults.parcels import Parcel
 from quorate.cluster.faults.timing import Cancellable, Timing
 from quorate.protocols.simulation.lane import LOST, Lane
 from quorate.protocols.simulation.policy import link_key
@@ -24,20 +24,6 @@ HELD_FRAMES_MAX = 100_000
 """The same for many small ones: each costs some hundred bytes more than it is long."""
 LINE_RETRY_NS = 5_000_000
 """A stream whose line is full asks again so soon; its source waits meanwhile."""
-ORPHANS_MAX = 10_000
-"""Frames that wait for the next connection; of HELD_BYTES_MAX bytes at most."""
-
-
-@dataclass(slots=True)
-class Parcel:
-    """One copy of a frame under way."""
-
-    number: int
-    frame: Frame
-    data: bytes
-    put_ns: int
-    due_ns: int
-    torn: bool = False
 
 
 class Pipe:
@@ -159,15 +145,13 @@ class Pipe:
 
     def adopt(self) -> None:
         """This connection is open: what was under way on an earlier one of the same two arrives here."""
-        link, now_ns = self.link, self._timing.now_ns()
-        for whose, parcel in link.orphans:
-            if whose == self.identity and parcel.due_ns >= now_ns:
-                link.counts.carried_over += 1
-                self.queued_bytes += len(parcel.data)
-                self._enter(parcel)
-            else:
-                link.counts.dropped += 1
-        link.orphans.clear()
+        counts = self.link.counts
+        parcels, lost = self.link.orphans.claim(self.identity, self._timing.now_ns())
+        counts.dropped += lost
+        counts.carried_over += len(parcels)
+        for parcel in parcels:
+            self.queued_bytes += len(parcel.data)
+            self._enter(parcel)
         self._flush()
 
     # Judging.
@@ -361,19 +345,12 @@ class Pipe:
 
     def _leave_behind(self, *, due_after_ns: int = -1) -> None:
         """Frames under way outlive their connection where the link carries messages, and are lost with it where it is a stream."""
-        link = self.link
-        room = HELD_BYTES_MAX - sum(len(parcel.data) for _, parcel in link.orphans)
-        leaving = sorted(each for each in self._heap if each[0] > due_after_ns)
+        leaving = [parcel for due_ns, _, parcel in sorted(self._heap) if due_ns > due_after_ns]
         self._heap = [each for each in self._heap if each[0] <= due_after_ns]
         heapify(self._heap)
-        for _, _, parcel in leaving:
-            orphan = not self.fault.rule.stream and self.identity is not None and parcel.frame.handshake is None and not parcel.torn
-            room -= len(parcel.data)
-            if orphan and len(link.orphans) < ORPHANS_MAX and room >= 0 and not self.fault.half_open:
-                link.orphans.append((self.identity, parcel))
-            else:
-                link.counts.dropped += 1
-            self.queued_bytes -= len(parcel.data)
+        self.queued_bytes -= sum(len(parcel.data) for parcel in leaving)
+        outlive = not self.fault.rule.stream and not self.fault.half_open and self.identity is not None
+        self.link.counts.dropped += self.link.orphans.leave(self.identity, leaving) if outlive else len(leaving)
 
     def break_off(self, because: str) -> None:
         """Reset both sides."""

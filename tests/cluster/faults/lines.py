@@ -97,11 +97,11 @@ class Line:
         self.link.set(fault or no_fault(mode), seed, "test" if fault else "")
         self.connect()
 
-    def connect(self) -> None:
+    def connect(self, identity: str = "the same two") -> None:
         """One more connection, welcomed."""
         self.source, self.sink = RememberingEnd(self.timing), RememberingEnd(self.timing)
         self.pipe = Pipe(self.link, self.timing, self.source, self.sink)
-        self.pipe.identity = "the same two"
+        self.pipe.identity = identity
         self.pipe.adopt()
 
     def send(self, *messages: Message) -> None:

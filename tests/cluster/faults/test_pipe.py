@@ -234,12 +234,7 @@ def test_messages_under_way_arrive_on_the_next_connection_of_the_same_two_only()
         assert "closed" == line.sink.end
         line.pipe.sink_ended()
         line.timing.pass_ms(20)
-        if same:
-            line.connect()
-        else:
-            line.pipe.identity = "others"
-            line.link.orphans = [("others", parcel) for _, parcel in line.link.orphans]
-            line.connect()
+        line.connect("the same two" if same else "others")
         line.timing.pass_ms(40)
 
         assert expected == line.rounds()
