@@ -242,7 +242,10 @@ class Relay:
             self._on_ended(self)
 
     def break_off(self, because: str) -> None:
-        self.forward.break_off(because)
+        """Reset both sides; not for a fault, whose resets the link counts."""
+        self._port.forward.events.tell("broken off", link=self._port.name, because=because)
+        self.near.reset()
+        self.far.reset()
 
     def heal(self) -> None:
         """Whoever waits for an answer to a hello that was lost would wait for seconds: closed now, it dials anew."""

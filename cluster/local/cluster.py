@@ -276,6 +276,7 @@ class LocalCluster:
     def destroy(self) -> None:
         """Kill everything and remove what the cluster kept. Files that it did not make stay."""
         self.kill()
+        self.proxy.destroy()
         for name in self.names:
             shutil.rmtree(self._directory.node_path(name), ignore_errors=True)
         self._directory.remove()

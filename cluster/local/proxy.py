@@ -4,6 +4,7 @@ The rule: a node is configured with one route for each peer, a port of the proxy
 by which the others would reach it directly is told to nobody but the proxy.
 """
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class LocalProxy:
     def __init__(self, directory: Directory, *, attached: bool) -> None:
         self._directory = directory
         self._attached = attached
+        self._place = directory.path / "proxy"
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,7 +57,7 @@ class LocalProxy:
         if proxy is None or is_running(proxy.identity):
             return
         self._close()
-        place = self._directory.path / "proxy"
+        place = self._place
         place.mkdir(parents=True, exist_ok=True)
         config = place / "proxy.toml"
         config.write_text("# Made from cluster.json at every start: changes here are lost.\n" + toml(proxy_settings(record)), "utf-8")
@@ -71,6 +73,11 @@ class LocalProxy:
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
+
+    def destroy(self) -> None:
+        """End it, and remove what it kept."""
+        self.kill()
+        shutil.rmtree(self._place, ignore_errors=True)
 
     def _end(self, number: signal.Signals) -> None:
         proxy = self._directory.read().proxy
