@@ -3,23 +3,18 @@
 AppendEntries with the log matching check and conflict hints (thesis 3.5); a suffix that matches is never truncated.
 """
 
-from quorate.protocols.core import NodeId, Reason, Snapshot
-from quorate.protocols.log import Blobs, unpack
-from quorate.protocols.orphans import Orphans
-from quorate.protocols.raft.election import Elections
+from quorate.protocols.core import NodeId
+from quorate.protocols.log import unpack
 from quorate.protocols.raft.messages import Append, Appended, Commit, Heartbeat, HeartbeatReply, Rejected
-from quorate.protocols.raft.roles import Follower
-from quorate.protocols.raft.state import State
+from quorate.protocols.raft.roles import Follower, RaftSnapshots, RaftState
 
 
 class Following:
     """How a node that does not lead keeps its log like the leader's."""
 
-    def __init__(self, state: State, elections: Elections) -> None:
+    def __init__(self, state: RaftState, snapshots: RaftSnapshots) -> None:
         self.state = state
-        self.elections = elections
-        self.blobs = Blobs()
-        self.orphans = Orphans()
+        self.snapshots = snapshots
 
     def on_append(self, me: Follower, sender: NodeId, message: Append, own_terms: set[int]) -> None:
         state, log = self.state, self.state.log
@@ -46,25 +41,14 @@ class Following:
             if known < len(entries):
                 new = entries[known:] if known else entries
                 if new[0].index <= log.last:
-                    self._truncate(new[0].index - 1, own_terms)
-                self.blobs.keep(b"" if known else message.entries, new[0].index, matched)
+                    self.snapshots.truncate(new[0].index - 1, own_terms)
+                self.snapshots.blobs.keep(b"" if known else message.entries, new[0].index, matched)
                 log.extend(new)
                 state.adopt_configurations(new)
         commit = state.rules.commit_to_believe(message.commit, matched)
         if commit > state.commit:
             state.commit = min(commit, log.last)
         self._acknowledge(me, matched, message.round)
-
-    def _truncate(self, index: int, own_terms: set[int]) -> None:
-        """The leader's log differs above `index`: ours goes. What we proposed there may still commit elsewhere."""
-        state = self.state
-        state.note("truncated", index=index, last=state.log.last)
-        self.blobs.clear()
-        self.orphans.add(state.truncate(index), own_terms)
-
-    def packed(self) -> bytes | None:
-        """The unwritten entries as the leader packed them; None if they must be packed again."""
-        return self.blobs.take(self.state.log.written + 1, self.state.log.last)
 
     def _acknowledge(self, me: Follower, match: int, round_: int) -> None:
         """One answer for all appends of a turn; it leaves after their sync."""
@@ -115,34 +99,8 @@ class Following:
             state.send(me.leader, reply)
         me.ack = None
 
-    def install(self, snapshot: Snapshot) -> bool:
-        """A leader's snapshot is durable here. Whether it replaced the state: it may have come late."""
-        replaced = self.state.rules.may_install(snapshot.index, self.state.commit) and self._adopt(snapshot)
-        role = self.state.role
-        if isinstance(role, Follower) and role.leader is not None:
-            # What is committed here, every later leader holds.
-            self._acknowledge(role, self.state.commit, 0)
-        return replaced
-
-    def _adopt(self, snapshot: Snapshot) -> bool:
-        state, log = self.state, self.state.log
-        if log.term_at(snapshot.index) == snapshot.term:
-            # Our log holds all of it: commit that far instead, nothing is passed over.
-            state.commit = snapshot.index
-            return False
-        if log.written > snapshot.index:
-            state.out.truncate = snapshot.index if state.out.truncate is None else min(state.out.truncate, snapshot.index)
-        log.reset(snapshot.index, snapshot.term)
-        self.blobs.clear()
-        self.orphans.pass_over(snapshot.index)
-        state.configurations = [snapshot.configuration]
-        state.snapshot = state.out.snapshot = snapshot
-        state.commit = snapshot.index
-        state.note("snapshot_installed", index=snapshot.index)
-        return True
-
-    def settle_orphans(self) -> None:
-        """Own proposals whose place another entry took for good are superseded: definitely without effect."""
-        state = self.state
-        for origin in self.orphans.settle(state.commit, state.log.term_at):
-            state.refuse(origin, Reason.SUPERSEDED, state.leader)
+    def installed(self) -> None:
+        """A snapshot was taken in, or refused because it came late: what is committed here, every later leader holds."""
+        following = self.state.following
+        if following is not None and following.leader is not None:
+            self._acknowledge(following, self.state.commit, 0)

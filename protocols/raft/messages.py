@@ -1,53 +1,15 @@
-"""The messages of Raft, and what it persists besides entries. Tags 1 to 49 are Raft's (13 and 14, of reads, stand in
-protocols/reads); a tag is never reused.
+"""The messages of Raft. Tags 1 to 49 are Raft's (1 to 5, of elections, stand in protocols/terms/ballots; 13 and 14, of reads,
+in protocols/reads); a tag is never reused.
 
-Ongaro & Ousterhout 2014, figure 2; thesis 4.2.3 and 9.6 (pre-vote), 3.10 (TimeoutNow).
+Ongaro & Ousterhout 2014, figure 2; thesis 3.10 (TimeoutNow).
 """
 
-from quorate.protocols.core import Message, NodeId, message
-
-
-@message(1)
-class HardState(Message):
-    """The promise: durable before anything is answered in this term. `vote` is "" while none was given."""
-
-    term: int
-    vote: NodeId
-
-
-@message(2)
-class PreVote(Message):
-    """Would you vote for me in term + 1? Binds nobody, changes nothing."""
-
-    term: int
-    last_index: int
-    last_term: int
-    priority: int
-
-
-@message(3)
-class PreVoteReply(Message):
-    """`asked` is the term of the request; `term` the answering node's own."""
-
-    term: int
-    asked: int
-    granted: bool
-
-
-@message(4)
-class Vote(Message):
-    """Vote for me in `term`. `hand_over`: the leader itself sent me, its lease is dropped."""
-
-    term: int
-    last_index: int
-    last_term: int
-    hand_over: bool
-
-
-@message(5)
-class VoteReply(Message):
-    term: int
-    granted: bool
+from quorate.protocols.core import Message, message
+from quorate.protocols.terms.ballots import HardState as HardState
+from quorate.protocols.terms.ballots import PreVote as PreVote
+from quorate.protocols.terms.ballots import PreVoteReply as PreVoteReply
+from quorate.protocols.terms.ballots import Vote as Vote
+from quorate.protocols.terms.ballots import VoteReply as VoteReply
 
 
 @message(6)

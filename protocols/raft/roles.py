@@ -1,10 +1,18 @@
-"""The roles of a Raft node. Each holds only its own state, so that a follower cannot have votes."""
+"""What a Raft follower knows; the other roles are those of protocols/terms. Raft's shapes of the shared parts."""
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from quorate.protocols.core import NodeId
 from quorate.protocols.progress import Peer
+from quorate.protocols.raft.options import RaftOptions
+from quorate.protocols.raft.rules import Rules
+from quorate.protocols.terms.handover import Handover
+from quorate.protocols.terms.office import Office
+from quorate.protocols.terms.roles import Candidate as Candidate
+from quorate.protocols.terms.roles import Leader
+from quorate.protocols.terms.roles import PreCandidate as PreCandidate
+from quorate.protocols.terms.snapshots import Snapshots
+from quorate.protocols.terms.state import TermState
 
 
 @dataclass(slots=True)
@@ -15,49 +23,8 @@ class Follower:
     ack_round: int = 0
 
 
-@dataclass(slots=True)
-class PreCandidate:
-    """Asks whether an election could be won, in no new term."""
-
-    votes: dict[NodeId, int] = field(default_factory=dict)
-    """How often each node's grant arrived."""
-    refusals: set[NodeId] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Candidate:
-    hand_over: bool
-    votes: dict[NodeId, int] = field(default_factory=dict)
-    """Its own is missing until it is durable."""
-    refusals: set[NodeId] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Leader:
-    first_index: int
-    """Where its own term begins: nothing is committed by counting below it."""
-    heartbeat_at: int
-    """When the next periodic round is due, in elapsed ticks."""
-    peers: dict[NodeId, Peer] = field(default_factory=dict)
-    round: int = 0
-    """The last heartbeat round sent."""
-    rounds_sent: deque[tuple[int, int]] = field(default_factory=deque)
-    """(round, tick at which it was sent), not yet confirmed by a quorum."""
-    confirmed_round: int = 0
-    lease_from: int | None = None
-    """The tick at which the last confirmed round was sent; None while there is no lease."""
-    lease_forfeited: bool = False
-    """A hand-over was sent: its election needs no lease to run out, so this term has no lease any more."""
-    commit_told_at: int = -1
-    """The tick at which a message was last sent for the commit index alone."""
-    counting_due: bool = False
-    """Something was acknowledged since the last count."""
-    round_counting_due: bool = False
-    uncommitted_bytes: int = 0
-    batch_bytes: int = 0
-    """The part of them that no batch holds yet."""
-    batches: deque[tuple[int, int]] = field(default_factory=deque)
-    """(last index, bytes) of batches that are not committed."""
-
-
-Role = Follower | PreCandidate | Candidate | Leader
+RaftState = TermState[RaftOptions, Rules, Follower, Peer]
+RaftOffice = Office[RaftOptions, Rules, Follower, Peer]
+RaftSnapshots = Snapshots[RaftOptions, Rules, Follower, Peer]
+RaftHandover = Handover[RaftOptions, Rules, Follower, Peer]
+RaftLeader = Leader[Peer]

@@ -6,14 +6,16 @@ from quorate.protocols import reads
 from quorate.protocols.core import TAGS, Core, Message, NodeId
 from quorate.protocols.raft import Raft, RaftOptions, messages, raft
 from quorate.protocols.raft.messages import HardState, Vote, VoteReply
-from quorate.protocols.raft.roles import Candidate, Leader, PreCandidate
+from quorate.protocols.raft.roles import Candidate, PreCandidate
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.swarm import Settings
+from quorate.protocols.terms import ballots
+from quorate.protocols.terms.roles import Leader
 
 # Short, so that a run of ten thousand events sees many elections; the proportions are those of the defaults.
 ELECTION_TICKS = 20
 
-SPEAKING = (messages.__name__, reads.__name__)
+SPEAKING = (ballots.__name__, messages.__name__, reads.__name__)
 MESSAGES = tuple(one.__name__ for _, one in sorted(TAGS.items()) if one.__module__ in SPEAKING and one is not HardState)
 
 

@@ -21,7 +21,8 @@ from quorate.protocols.core import (
 from quorate.protocols.log import unpack
 from quorate.protocols.raft import HardState, Raft, RaftOptions
 from quorate.protocols.raft.messages import Append
-from quorate.protocols.raft.roles import Follower, Leader
+from quorate.protocols.raft.roles import Follower
+from quorate.protocols.terms.roles import Leader
 
 TURNS_MAX = 10_000
 """A cluster that has not come to rest after so many turns never will."""

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from quorate.protocols.core import AddLearner, Change, Kind, Member, Promote, PromoteByHand, Reason, Remove
 from quorate.protocols.raft.messages import HeartbeatReply, TimeoutNow, Vote
-from quorate.protocols.raft.roles import Follower, Leader
+from quorate.protocols.raft.roles import Follower
+from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster, configuration
 
 N4 = Member("n4", 4)

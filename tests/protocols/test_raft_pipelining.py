@@ -5,7 +5,7 @@ from quorate.protocols.log import HEADER_SIZE, pack
 from quorate.protocols.progress import PROBE, REPLICATE
 from quorate.protocols.raft import RaftOptions
 from quorate.protocols.raft.messages import Append, Appended
-from quorate.protocols.raft.roles import Leader
+from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster, appends
 
 

@@ -3,8 +3,8 @@
 from quorate.protocols.core import Message, NodeId, ReadReady, Reason
 from quorate.protocols.raft import RaftOptions
 from quorate.protocols.raft.messages import Appended, Heartbeat, HeartbeatReply
-from quorate.protocols.raft.roles import Leader
 from quorate.protocols.reads import ReadIndex, ReadIndexReply
+from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster
 
 

@@ -4,7 +4,7 @@ from quorate.protocols.core import Entry, Kind, Reason
 from quorate.protocols.log import pack
 from quorate.protocols.raft import HardState, RaftOptions
 from quorate.protocols.raft.messages import Append, Appended, Commit, Heartbeat, HeartbeatReply, Rejected
-from quorate.protocols.raft.roles import Leader
+from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster, appends
 
 

@@ -8,7 +8,7 @@ from quorate.protocols.log import pack
 from quorate.protocols.progress import PROBE, SNAPSHOT
 from quorate.protocols.raft import RaftOptions
 from quorate.protocols.raft.messages import Append, Appended, Heartbeat
-from quorate.protocols.raft.roles import Leader
+from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster, appends, configuration
 
 NO_MARGIN = RaftOptions(margin_entries=0)

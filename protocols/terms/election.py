@@ -7,12 +7,14 @@ check-quorum keep a node that lost the leader alone from deposing it (4.2.3, 6.2
 Priorities follow JRaft: who ranks lower stands back, less with each timeout.
 """
 
+from typing import Generic
+
 from quorate.protocols.core import NodeId
 from quorate.protocols.quorum import majority
-from quorate.protocols.raft.messages import PreVote, PreVoteReply, Vote, VoteReply
-from quorate.protocols.raft.options import NEVER_ELECTED
-from quorate.protocols.raft.roles import Candidate, Leader, PreCandidate
-from quorate.protocols.raft.state import State
+from quorate.protocols.terms.ballots import PreVote, PreVoteReply, Vote, VoteReply
+from quorate.protocols.terms.options import NEVER_ELECTED
+from quorate.protocols.terms.roles import Candidate, Leader, Peer, PreCandidate
+from quorate.protocols.terms.state import Figures, Follows, RuleSet, TermState
 
 # JRaft lets the target fall by at least this much, or by a fifth of it.
 PRIORITY_STEP_MIN = 10
@@ -21,10 +23,10 @@ PRIORITY_STEP_PART = 5
 QUICK_ELECTION_DELAYS = 4
 
 
-class Elections:
+class Elections(Generic[Figures, RuleSet, Follows, Peer]):
     """Timers, votes and promises of one node."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TermState[Figures, RuleSet, Follows, Peer]) -> None:
         self.state = state
         self.since = 0
         """Timer tick from which the timeout counts."""

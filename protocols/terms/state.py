@@ -1,4 +1,4 @@
-"""What the parts of a Raft node share: identity, persistent state, clocks, and the effects being gathered.
+"""What the parts of a node share: identity, persistent state, clocks, and the effects being gathered.
 
 Persistent (durable before it is answered): term, vote, log. All else is rebuilt after a restart; the commit index
 starts at the snapshot. Figure 3.1 of Ongaro's thesis.
@@ -6,23 +6,30 @@ starts at the snapshot. Figure 3.1 of Ongaro's thesis.
 
 from collections.abc import Sequence
 from random import Random
+from typing import Generic, TypeVar
 
 from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, NodeId, Note, Reason, Refused, Send, Snapshot, Token
-from quorate.protocols.raft.messages import HardState
-from quorate.protocols.raft.options import RaftOptions
-from quorate.protocols.raft.roles import Follower, Leader, Role
-from quorate.protocols.raft.rules import Rules
+from quorate.protocols.terms.ballots import HardState
+from quorate.protocols.terms.options import TermOptions
+from quorate.protocols.terms.roles import Candidate, Following, Leader, Peer, PreCandidate
+from quorate.protocols.terms.rules import TermRules
+
+Figures = TypeVar("Figures", bound=TermOptions)
+RuleSet = TypeVar("RuleSet", bound=TermRules)
+Follows = TypeVar("Follows", bound=Following)
 
 
-class State:
-    """One node's state. Parts read it freely; roles change in the engine only."""
+class TermState(Generic[Figures, RuleSet, Follows, Peer]):
+    """One node's state, with the engine's own options, rules, follower and knowledge of a peer. Parts read it freely; roles
+    change in the succession only."""
 
     def __init__(
         self,
         node: NodeId,
         members: Configuration,
-        options: RaftOptions,
-        rules: Rules,
+        options: Figures,
+        rules: RuleSet,
+        follower: Follows,
         rng: Random,
         incarnation: int,
         promise: HardState | None,
@@ -52,7 +59,7 @@ class State:
         self.configurations = [snapshot.configuration if snapshot else members]
         """The base, then every one in the log above the commit index, oldest first."""
         self.adopt_configurations(self.log.entries)
-        self.role: Role = Follower()
+        self.role: Follows | PreCandidate | Candidate | Leader[Peer] = follower
         self.now = 0
         """Ticks, all that elapsed: leases count these."""
         self.timer = 0
@@ -68,11 +75,16 @@ class State:
         role = self.role
         if isinstance(role, Leader):
             return self.node
-        return role.leader if isinstance(role, Follower) else None
+        return None if isinstance(role, PreCandidate | Candidate) else role.leader
 
     @property
-    def serving(self) -> Leader | None:
+    def serving(self) -> Leader[Peer] | None:
         return self.role if isinstance(self.role, Leader) else None
+
+    @property
+    def following(self) -> Follows | None:
+        role = self.role
+        return None if isinstance(role, Leader | PreCandidate | Candidate) else role
 
     @property
     def configuration(self) -> Configuration:

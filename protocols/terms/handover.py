@@ -1,14 +1,16 @@
-"""Leadership transfer: stop taking proposals, bring the target up to date, drop the lease, send TimeoutNow.
+"""Leadership transfer: stop taking proposals, bring the target up to date, drop the lease, dismiss it: Raft by TimeoutNow, KRaft by
+EndQuorumEpoch.
 
 Ongaro's thesis 3.10. Abandoned after an election timeout; the outcome is told when somebody leads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic
 
 from quorate.protocols.core import NodeId, Reason, Token
-from quorate.protocols.raft.messages import TimeoutNow
-from quorate.protocols.raft.roles import Leader
-from quorate.protocols.raft.state import State
+from quorate.protocols.terms.roles import Leader, Peer
+from quorate.protocols.terms.state import Figures, Follows, RuleSet, TermState
 
 
 @dataclass(slots=True)
@@ -20,11 +22,13 @@ class Running:
     sent_at: int | None = None
 
 
-class Handover:
+class Handover(Generic[Figures, RuleSet, Follows, Peer]):
     """At most one transfer at a time."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TermState[Figures, RuleSet, Follows, Peer], send: Callable[[NodeId], None]) -> None:
         self.state = state
+        self.send = send
+        """Tells a voter to start an election at once."""
         self.running: Running | None = None
 
     def begin(self, to: NodeId, token: Token) -> None:
@@ -41,8 +45,8 @@ class Handover:
             self.running = Running(to, token, state.timer + state.options.election_ticks)
             state.note("transfer_started", to=to)
 
-    def advance(self, me: Leader) -> None:
-        """Once a turn: send TimeoutNow when the target holds the whole log; again with each heartbeat interval."""
+    def advance(self, me: Leader[Peer]) -> None:
+        """Once a turn: the target is told when it holds the whole log; again with each heartbeat interval."""
         running, state = self.running, self.state
         if running is None:
             return
@@ -53,11 +57,11 @@ class Handover:
             running.sent_at = state.timer
             self.dismiss(me, running.to)
 
-    def dismiss(self, me: Leader, to: NodeId) -> None:
+    def dismiss(self, me: Leader[Peer], to: NodeId) -> None:
         """Let `to` start an election now, which no promise to our lease will delay: so there is no lease any more."""
         if self.state.rules.drops_lease_before_hand_over():
             me.lease_forfeited = True
-        self.state.send(to, TimeoutNow(self.state.term))
+        self.send(to)
 
     def tick(self) -> None:
         if self.running is not None and self.state.timer >= self.running.deadline:

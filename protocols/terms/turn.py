@@ -1,44 +1,78 @@
 """The end of a turn: count, settle outcomes, replicate, and close the batch of effects.
 
-Everything that arrived in a turn shares one batch in the log and one append per follower; its entries are packed once.
+Everything that arrived in a turn shares one batch in the log and one message per follower; its entries are packed once.
 """
 
-from quorate.protocols.core import Effects
+from typing import Generic, Protocol, TypeVar
+
+from quorate.protocols.core import Effects, Entry, NodeId
 from quorate.protocols.log import pack
 from quorate.protocols.membership import Membership
-from quorate.protocols.raft.following import Following
-from quorate.protocols.raft.handover import Handover
-from quorate.protocols.raft.leading import Leading
-from quorate.protocols.raft.messages import Commit
-from quorate.protocols.raft.roles import Follower, Leader
-from quorate.protocols.raft.state import State
 from quorate.protocols.reads import Reads
+from quorate.protocols.terms.handover import Handover
+from quorate.protocols.terms.office import Office
+from quorate.protocols.terms.roles import Known, Leader, Peer
+from quorate.protocols.terms.snapshots import Snapshots
+from quorate.protocols.terms.state import Figures, Follows, RuleSet, TermState
+
+Taken = TypeVar("Taken", bound=Known)
+Follower = TypeVar("Follower", contravariant=True)
 
 
-class Turn:
+class Feeds(Protocol[Taken]):
+    """How an engine's leader brings entries to its followers."""
+
+    def replicate(self, me: Leader[Taken], batch: list[Entry], packed: bytes) -> None:
+        """The turn's messages. `batch` is what the log is about to be given, `packed` its bytes."""
+
+    def dismiss(self, me: Leader[Taken], name: NodeId, peer: Taken) -> None:
+        """Its removal is committed: the last message to it."""
+
+    def resign(self, me: Leader[Taken]) -> None:
+        """Our own removal is committed: let one of the voters take over without waiting for a timeout (3.10, 4.2.2)."""
+
+
+class Reports(Protocol[Follower]):
+    """How an engine's follower answers or asks its leader."""
+
+    def flush(self, me: Follower) -> None:
+        """The turn's message to the leader."""
+
+
+class Turn(Generic[Figures, RuleSet, Follows, Peer]):
     """What was committed, told and given out so far, and how a batch ends."""
 
     def __init__(
-        self, state: State, following: Following, leading: Leading, reads: Reads[Leader], membership: Membership[Leader], handover: Handover
+        self,
+        state: TermState[Figures, RuleSet, Follows, Peer],
+        office: Office[Figures, RuleSet, Follows, Peer],
+        snapshots: Snapshots[Figures, RuleSet, Follows, Peer],
+        reads: Reads[Leader[Peer]],
+        membership: Membership[Leader[Peer]],
+        handover: Handover[Figures, RuleSet, Follows, Peer],
+        feeds: Feeds[Peer],
+        reports: Reports[Follows],
     ) -> None:
         self.state = state
-        self.following = following
-        self.leading = leading
+        self.office = office
+        self.snapshots = snapshots
         self.reads = reads
         self.membership = membership
         self.handover = handover
+        self.feeds = feeds
+        self.reports = reports
         self.settled = state.commit
         """The commit index up to which outcomes were told."""
         self.handed = state.commit
         """The commit index up to which entries were given out."""
 
-    def lead(self, me: Leader) -> bool:
+    def lead(self, me: Leader[Peer]) -> bool:
         """A leader's turn. Whether its removal is committed: it led until now."""
-        state, leading = self.state, self.leading
-        leading.count_commits(me)
+        state = self.state
+        self.office.count_commits(me)
         removed = self.settle()
         if removed:
-            self._hand_on(me)
+            self.feeds.resign(me)
         elif self.handover.running is not None:
             self.handover.advance(me)
         else:
@@ -51,28 +85,23 @@ class Turn:
             if me.batch_bytes:
                 me.batches.append((log.last, me.batch_bytes))
                 me.batch_bytes = 0
-        leading.replicate(me, out.entries, out.packed)
+        self.feeds.replicate(me, out.entries, out.packed)
         return removed
 
     def follow(self) -> None:
         """Everybody else's turn."""
         state = self.state
-        if isinstance(state.role, Follower):
-            self.following.flush(state.role)
+        following = state.following
+        if following is not None:
+            self.reports.flush(following)
             self.reads.ask()
         self.settle()
         log = state.log
         if log.last > log.written:
             state.out.entries = log.unwritten()
-            packed = self.following.packed()
+            packed = self.snapshots.blobs.take(log.written + 1, log.last)
             state.out.packed = pack(state.out.entries) if packed is None else packed
-
-    def _hand_on(self, me: Leader) -> None:
-        """Our removal is committed: let the best of the voters take over without waiting for a timeout (3.10, 4.2.2)."""
-        voters = self.state.configuration.voters
-        best = max(sorted(voters), key=lambda name: me.peers[name].match)
-        if me.peers[best].match == self.state.log.last:
-            self.handover.dismiss(me, best)
+        self.snapshots.blobs.clear()
 
     def settle(self) -> bool:
         """Tell outcomes up to the commit index. Whether this leader's removal is among them."""
@@ -82,8 +111,7 @@ class Turn:
         assert state.commit > self.settled, (state, self.settled)
         before, self.settled = self.settled, state.commit
         self.membership.settle(before)
-        if self.following.orphans:
-            self.following.settle_orphans()
+        self.snapshots.settle_orphans()
         role = state.role
         if not isinstance(role, Leader) or state.configurations[-1].index > state.commit:
             return False
@@ -91,13 +119,12 @@ class Turn:
             self._forget_removed(role)
         return state.node not in state.configuration.voters
 
-    def _forget_removed(self, me: Leader) -> None:
+    def _forget_removed(self, me: Leader[Peer]) -> None:
         """A removed member hears of its removal with the commit, and no more after that."""
-        state = self.state
-        members = state.configuration.names
+        members = self.state.configuration.names
         for name, peer in list(me.peers.items()):
             if name not in members:
-                state.send(name, Commit(state.term, min(peer.match, state.commit)))
+                self.feeds.dismiss(me, name, peer)
                 del me.peers[name]
 
     def close(self) -> Effects | None:
