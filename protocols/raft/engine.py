@@ -6,7 +6,7 @@ exists only with a durable term, and may send appends while its own log is being
 
 from random import Random
 
-from quorate.protocols.core import Change, Configuration, Effects, Entry, Message, NodeId, Progress, Reason, Snapshot, Status, Token
+from quorate.protocols.core import Change, Configuration, Effects, Entry, Message, NodeId, Reason, Snapshot, Status, Token
 from quorate.protocols.membership import Membership
 from quorate.protocols.progress import CatchUp, Peer
 from quorate.protocols.raft.following import Following
@@ -85,16 +85,7 @@ class Raft:
 
     @property
     def status(self) -> Status:
-        state, log, role = self.state, self.state.log, self.state.role
-        names = {Leader: "leader", Candidate: "candidate", PreCandidate: "precandidate", Follower: "follower"}
-        name = names[type(role)]
-        if name == "follower" and state.node not in state.configuration.voters:
-            name = "learner"
-        progress: dict[NodeId, Progress] = {}
-        if isinstance(role, Leader):
-            limit = state.timer - state.options.election_ticks
-            progress = {peer: Progress(known.match, known.state, known.heard > limit) for peer, known in role.peers.items()}
-        return Status(name, state.term, state.leader, state.commit, log.first, log.last, log.durable, state.configuration, progress)
+        return self.state.status
 
     # Events
 

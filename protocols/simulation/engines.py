@@ -5,6 +5,7 @@ from importlib import import_module
 from quorate.protocols.simulation.engine import Engine
 
 ENGINES = {
+    "kraft": ("quorate.protocols.simulation.kraft_view", "KRAFT"),
     "raft": ("quorate.protocols.simulation.raft_view", "RAFT"),
     "zab": ("quorate.protocols.simulation.zab_view", "ZAB"),
 }

@@ -8,7 +8,22 @@ from collections.abc import Sequence
 from random import Random
 from typing import Generic, TypeVar
 
-from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, NodeId, Note, Reason, Refused, Send, Snapshot, Token
+from quorate.protocols.core import (
+    Configuration,
+    Effects,
+    Entry,
+    Kind,
+    Message,
+    NodeId,
+    Note,
+    Progress,
+    Reason,
+    Refused,
+    Send,
+    Snapshot,
+    Status,
+    Token,
+)
 from quorate.protocols.terms.ballots import HardState
 from quorate.protocols.terms.options import TermOptions
 from quorate.protocols.terms.roles import Candidate, Following, Leader, Peer, PreCandidate
@@ -85,6 +100,24 @@ class TermState(Generic[Figures, RuleSet, Follows, Peer]):
     def following(self) -> Follows | None:
         role = self.role
         return None if isinstance(role, Leader | PreCandidate | Candidate) else role
+
+    @property
+    def status(self) -> Status:
+        """The node at a glance, for people and metrics."""
+        log, role = self.log, self.role
+        progress: dict[NodeId, Progress] = {}
+        match role:
+            case Leader():
+                name = "leader"
+                limit = self.timer - self.options.election_ticks
+                progress = {peer: Progress(known.match, known.state, known.heard > limit) for peer, known in role.peers.items()}
+            case Candidate():
+                name = "candidate"
+            case PreCandidate():
+                name = "precandidate"
+            case _:
+                name = "follower" if self.node in self.configuration.voters else "learner"
+        return Status(name, self.term, self.leader, self.commit, log.first, log.last, log.durable, self.configuration, progress)
 
     @property
     def configuration(self) -> Configuration:

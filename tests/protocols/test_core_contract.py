@@ -1,6 +1,7 @@
 """The engines keep the contract of every core."""
 
 from quorate.protocols.core import CoreFactory
+from quorate.protocols.kraft import KRaftOptions, kraft
 from quorate.protocols.raft import RaftOptions, raft
 from quorate.protocols.zab import ZabOptions, zab
 from tests.contracts.membership import MembershipContract
@@ -16,3 +17,8 @@ class TestZab(MembershipContract):
     options = ZabOptions(
         election_ticks=20, discovery_ticks=60, heartbeat_ticks=2, lease_ticks=5, notify_ticks_max=5, retry_ticks=4, margin_entries=0
     )
+
+
+class TestKRaft(MembershipContract):
+    factory: CoreFactory = staticmethod(kraft)
+    options = KRaftOptions(election_ticks=20, heartbeat_ticks=2, fetch_retry_ticks=5, lease_ticks=5, margin_entries=0)

@@ -13,6 +13,7 @@ __all__ = ["LIVENESS", "SAFETY", "SEEDS_MAX", "STEPS", "TABLES", "Row", "hunt", 
 TABLES = {
     "raft": "quorate.protocols.simulation.ablations.raft",
     "zab": "quorate.protocols.simulation.ablations.zab",
+    "kraft": "quorate.protocols.simulation.ablations.kraft",
 }
 """By engine: the module that holds its ROWS."""
 
