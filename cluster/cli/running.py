@@ -43,7 +43,8 @@ def up(
         int | None, typer.Option("--nodes", "-n", min=1, max=15, help="How many, on the first start.  [default: 3]", show_default=False)
     ] = None,
     engine: Annotated[
-        str | None, typer.Option("--engine", help="Consensus engine, raft or zab, on the first start.  [default: raft]", show_default=False)
+        str | None,
+        typer.Option("--engine", help="Consensus engine, raft, zab or kraft, on the first start.  [default: raft]", show_default=False),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running and return once they are ready.")] = False,
     settings: Annotated[

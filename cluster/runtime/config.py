@@ -20,7 +20,7 @@ DEFAULT_GROUP = "default"
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
-ENGINES = ("raft", "zab")
+ENGINES = ("raft", "zab", "kraft")
 
 
 class ConfigError(QuorateError):
@@ -129,7 +129,7 @@ class NodeConfig(BaseSettings):
     cluster: Name
     node: Name
     data: Path
-    engine: Literal["raft", "zab"] = "raft"
+    engine: Literal["raft", "zab", "kraft"] = "raft"
     peer: Listener
     client: Listener
     http: HttpConfig = HttpConfig()
@@ -156,8 +156,8 @@ class NodeConfig(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _priorities_belong_to_raft(self) -> "NodeConfig":
-        if self.engine != "raft" and (self.priority, self.target_priority) != (-1, -1):
+    def _priorities_belong_to_terms(self) -> "NodeConfig":
+        if self.engine == "zab" and (self.priority, self.target_priority) != (-1, -1):
             raise ValueError(
                 f"priority: {self.engine} elects the longest history, then the highest number; leave out priority and target_priority"
             )

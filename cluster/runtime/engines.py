@@ -6,6 +6,7 @@ from random import Random
 from quorate.cluster.runtime.config import TICK_MS, NodeConfig
 from quorate.cluster.service.limits import REQUEST_SIZE_MAX
 from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
+from quorate.protocols.kraft import KRaftOptions, kraft
 from quorate.protocols.raft import RaftOptions, raft
 from quorate.protocols.zab import ZabOptions, zab
 
@@ -46,7 +47,29 @@ def zab_options(config: NodeConfig) -> ZabOptions:
     )
 
 
-_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {"raft": (raft, raft_options), "zab": (zab, zab_options)}
+def kraft_options(config: NodeConfig) -> KRaftOptions:
+    timing = config.timing
+    heartbeat_ticks = timing.heartbeat_ms // TICK_MS
+    return KRaftOptions(
+        election_ticks=timing.election_timeout_ms // TICK_MS,
+        heartbeat_ticks=heartbeat_ticks,
+        # A fetch that the leader would have answered one heartbeat ago is lost.
+        fetch_retry_ticks=2 * heartbeat_ticks,
+        lease_ticks=timing.lease_ms // TICK_MS,
+        starts_quickly=True,
+        commit_ticks=1,
+        entry_bytes_max=ENVELOPED_BYTES_MAX,
+        margin_bytes=config.log.keep_mib << 20,
+        priority=config.priority,
+        target_priority=config.target_priority,
+    )
+
+
+_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {
+    "raft": (raft, raft_options),
+    "zab": (zab, zab_options),
+    "kraft": (kraft, kraft_options),
+}
 
 
 def make_core(config: NodeConfig, initial: Configuration, rng: Random, incarnation: int, recovered: Recovered) -> Core:

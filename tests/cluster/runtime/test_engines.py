@@ -8,6 +8,7 @@ import pytest
 from quorate.cluster.runtime.config import ENGINES, NodeConfig
 from quorate.cluster.runtime.engines import make_core
 from quorate.protocols.core import Configuration, Member, Recovered
+from quorate.protocols.kraft import KRaft
 from quorate.protocols.raft import HardState, Raft
 from quorate.protocols.zab import Zab
 
@@ -24,7 +25,7 @@ def test_the_engine_that_is_configured_is_made() -> None:
     members = Configuration((Member("n1", 1),))
     made = [type(make_core(config(engine), members, Random(1), 1, Recovered())) for engine in ENGINES]
 
-    assert [Raft, Zab] == made
+    assert [Raft, Zab, KRaft] == made
 
 
 def test_the_log_of_another_engine_is_not_taken() -> None:
