@@ -9,7 +9,7 @@ from quorate.protocols.simulation.ablations import kraft_rules as without
 from quorate.protocols.simulation.ablations import raft_rules as shared
 from quorate.protocols.simulation.ablations.raft import STALE, STALE_LEASE, STANDSTILL, WRONG_LOG
 from quorate.protocols.simulation.ablations.row import LIVENESS, SAFETY, Row
-from quorate.protocols.simulation.invariants import DURABLE_TRUE, ONE_CHANGE, ONE_VOTE, OWN_TERM, SNAPSHOT_STATE, TERM_GROWS
+from quorate.protocols.simulation.invariants import ONE_CHANGE, ONE_VOTE, OWN_TERM, SNAPSHOT_STATE, TERM_GROWS
 from quorate.protocols.terms.rules import TermRules
 
 
@@ -24,7 +24,6 @@ ROWS: tuple[Row, ...] = (
     _row(without.CountsDivergingOffsets, 4, "KIP-595", "an offset that is not the leader's own counts for nothing", *WRONG_LOG),
     _row(without.FetchesAnywhere, 5, "KIP-595", "records follow a place that both logs hold", *WRONG_LOG),
     _row(without.TakesLateRecords, 0, "KIP-595", "records are taken in only where the log ends", *WRONG_LOG),
-    _row(without.ActsOnLateDivergence, 0, "KIP-595", "a late answer truncates nothing", *WRONG_LOG),
     _row(without.TruncatesToTheEpochThere, 4, "KIP-595", "what matches is never truncated", *WRONG_LOG),
     _row(without.TruncatesToTheEndThere, 33, "KIP-595", "a diverging epoch ends where it ends in both logs", *STANDSTILL, kind=LIVENESS),
     # Elections
@@ -39,7 +38,6 @@ ROWS: tuple[Row, ...] = (
     # The high watermark
     _row(shared.CountsItselfBeforeSync, 0, "thesis 10.2.1", "the leader counts itself as far as its own log is durable", *WRONG_LOG),
     _row(shared.CommitsOldTermsByCounting, 0, "KIP-595", "the high watermark rises only beyond the epoch's start", OWN_TERM),
-    _row(shared.NoClip, 0, "rule Truncation (ABA)", "a sync vouches for no batch that was overwritten meanwhile", DURABLE_TRUE),
     # Reads
     _row(shared.ReadsBeforeItsTermCommits, 8, "thesis 6.4", "a leader reads only after committing in its own epoch", *STALE),
     _row(shared.LeaseForEver, 8, "thesis 6.4.1", "a lease ends", *STALE_LEASE),
