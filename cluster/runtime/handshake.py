@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from quorate.cluster.wire.errors import BadRequest
 from quorate.protocols.core import Configuration, NodeId
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
+"""2: a hello names the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Hello:
     """Index of the newest configuration that names the source with this storage; -1 if it knows none that does."""
     address: str
     """Where the source listens for peers: answers go there, even from one who does not know the source yet."""
+    engine: str
+    """The consensus engine of its groups. Two engines in one group would not understand each other, and say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,19 @@ class Party:
     """What a node says and demands at the door. `configuration` is a function: it changes while we run."""
 
     def __init__(
-        self, cluster: str, node: NodeId, storage: str, incarnation: int, address: str, configuration: Callable[[], Configuration]
+        self,
+        cluster: str,
+        node: NodeId,
+        storage: str,
+        incarnation: int,
+        address: str,
+        configuration: Callable[[], Configuration],
+        *,
+        engine: str,
     ) -> None:
         self.cluster, self.node, self.storage, self.incarnation, self.address = cluster, node, storage, incarnation, address
         self.configuration = configuration
+        self.engine = engine
         self.bootstrap = b""
         self.member = False
         self._claims: dict[NodeId, tuple[str, int]] = {}
@@ -52,7 +64,9 @@ class Party:
     def hello_to(self, destination: NodeId) -> Hello:
         mine = self.configuration().get(self.node)
         known = self.configuration().index if mine is not None and mine.storage == self.storage else -1
-        return Hello(PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known, self.address)
+        return Hello(
+            PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known, self.address, self.engine
+        )
 
     def welcome(self, hello: Hello) -> Welcome:
         """Let in, or refuse with an error that names both sides."""
@@ -64,6 +78,11 @@ class Party:
             raise BadRequest(f"{hello.source} belongs to cluster {hello.cluster!r}, {self.node} to {self.cluster!r}; check the addresses")
         if hello.destination != self.node:
             raise BadRequest(f"{hello.source} looks for {hello.destination} here, but this is {self.node}; check the addresses")
+        if hello.engine != self.engine:
+            raise BadRequest(
+                f"{hello.source} runs the engine {hello.engine}, {self.node} runs {self.engine}: all nodes of a cluster must run the same; "
+                "correct `engine` in the files, and start the corrected nodes with empty data directories"
+            )
         self.check_storage(hello.source, hello.storage, hello.configuration_index)
         if self.configuration().get(hello.source) is not None:
             self._claims[hello.source] = hello.storage, hello.configuration_index

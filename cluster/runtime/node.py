@@ -176,8 +176,9 @@ class Node:
         self._journal.on_failed = self._on_log_failed
         if (torn := self._journal.recovery.torn) is not None:
             self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
+        own = self._directory
         self._party = Party(
-            config.cluster, config.node, self._directory.storage, self._directory.incarnation, config.peer.address, self._configuration
+            config.cluster, config.node, own.storage, own.incarnation, config.peer.address, self._configuration, engine=config.engine
         )
         self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox, rng=self._around.rng, routes=config.routes)
         admin = AdminServer(self.ready, self.samples)

@@ -11,6 +11,7 @@ import pytest
 
 from quorate import QuorateError, connect
 from quorate.cluster.local import LocalCluster
+from quorate.cluster.runtime.handshake import PROTOCOL_VERSION as SPOKEN
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.process
@@ -142,12 +143,16 @@ async def test_a_directory_of_another_cluster_is_refused_and_says_whose_it_is(cl
 @pytest.mark.parametrize(
     ("hello", "words"),
     [
-        ([99, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1"], ["protocol 99", "speaks 1"]),
-        ([1, "elsewhere", "n2", "n1", 1, "disk", 0, "127.0.0.1:1"], ["elsewhere", "{cluster}"]),
-        ([1, "{cluster}", "n2", "n3", 1, "disk", 0, "127.0.0.1:1"], ["n3", "this is n1"]),
-        ([1, "{cluster}", "n2", "n1", 1, "another disk", -1, "127.0.0.1:1"], ["another disk", "quorate member replace n2"]),
+        ([99, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1"], ["protocol 99", f"speaks {SPOKEN}"]),
+        ([SPOKEN, "elsewhere", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "raft"], ["elsewhere", "{cluster}"]),
+        ([SPOKEN, "{cluster}", "n2", "n3", 1, "disk", 0, "127.0.0.1:1", "raft"], ["n3", "this is n1"]),
+        (
+            [SPOKEN, "{cluster}", "n2", "n1", 1, "another disk", -1, "127.0.0.1:1", "raft"],
+            ["another disk", "quorate member replace n2"],
+        ),
+        ([SPOKEN, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "zab"], ["n2 runs the engine zab", "n1 runs raft"]),
     ],
-    ids=["newer protocol", "other cluster", "wrong destination", "another disk"],
+    ids=["newer protocol", "other cluster", "wrong destination", "another disk", "another engine"],
 )
 async def test_a_strange_peer_is_refused_with_both_sides_named(cluster: LocalCluster, hello: list[object], words: list[str]) -> None:
     name = cluster.record.cluster

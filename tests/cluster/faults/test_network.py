@@ -11,7 +11,7 @@ from quorate.cluster.faults.fault import Fault, no_fault
 from quorate.cluster.faults.listener import PortTaken
 from quorate.cluster.faults.network import CLIENT, ProxyNetwork, Upstream
 from quorate.cluster.faults.timing import LoopTiming
-from quorate.cluster.runtime.handshake import Party
+from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Party
 from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
 from quorate.cluster.wire.errors import BadRequest
 from quorate.protocols.core import Configuration, Message, NodeId
@@ -35,7 +35,7 @@ class Node:
 
     def __init__(self, name: NodeId) -> None:
         self.name = name
-        self.party = Party("demo", name, f"disk-{name}", 1, "127.0.0.1:1", Configuration)
+        self.party = Party("demo", name, f"disk-{name}", 1, "127.0.0.1:1", Configuration, engine="raft")
         self.network = PeerNetwork(self.party, self._on_message, lambda peer: self.lost.append(peer))
         self.transport = GroupTransport(self.network, "default")
         self.got: list[tuple[NodeId, Message]] = []
@@ -109,7 +109,7 @@ async def dial(address: str, *frames: object) -> tuple[asyncio.StreamReader, asy
 
 
 def hello(source: str, destination: str) -> object:
-    return (0, 7, "hello", (1, "demo", source, destination, 1, f"disk-{source}", -1, "127.0.0.1:1"))
+    return (0, 7, "hello", (PROTOCOL_VERSION, "demo", source, destination, 1, f"disk-{source}", -1, "127.0.0.1:1", "raft"))
 
 
 async def test_nodes_reach_one_another_through_their_own_ports(world: World) -> None:

@@ -17,7 +17,7 @@ class Member:
 
     def __init__(self, name: str, storage: str) -> None:
         self.known = Configuration()
-        self.party = Party("demo", name, storage, 1, "127.0.0.1:1", lambda: self.known)
+        self.party = Party("demo", name, storage, 1, "127.0.0.1:1", lambda: self.known, engine="raft")
         self.network = PeerNetwork(self.party, lambda group, sender, message: None, lambda peer: None)
         self.address = ""
 

@@ -10,7 +10,7 @@ KNOWN = Configuration((Member("n1", 1, "disk-1"), Member("n2", 2, "disk-2")), in
 
 
 def party(configuration: Configuration = KNOWN, *, node: str = "n1", storage: str = "disk-1") -> Party:
-    return Party("demo", node, storage, 7, "127.0.0.1:7101", lambda: configuration)
+    return Party("demo", node, storage, 7, "127.0.0.1:7101", lambda: configuration, engine="raft")
 
 
 def hello(**changes: object) -> Hello:
@@ -23,6 +23,7 @@ def hello(**changes: object) -> Hello:
         "storage": "disk-2",
         "configuration_index": -1,
         "address": "127.0.0.1:7102",
+        "engine": "raft",
     }
     return Hello(**(fields | changes))  # type: ignore[arg-type]
 
@@ -36,6 +37,7 @@ def test_a_known_member_with_its_own_disk_is_let_in() -> None:
     [
         ({"protocol": 9}, ["protocol 9", f"speaks {PROTOCOL_VERSION}"]),
         ({"cluster": "other"}, ["'other'", "'demo'"]),
+        ({"engine": "zab"}, ["n2 runs the engine zab", "n1 runs raft"]),
         ({"destination": "n3"}, ["n3", "this is n1"]),
         ({"storage": "disk-9"}, ["disk-9", "disk-2", "quorate member replace n2"]),
     ],
@@ -68,7 +70,7 @@ def test_a_joiner_answers_the_leader_whose_former_disk_its_old_log_names() -> No
 
 def test_what_a_peer_claimed_counts_no_longer_once_we_know_as_much() -> None:
     configuration = KNOWN
-    joiner = Party("demo", "n1", "disk-1", 7, "127.0.0.1:7101", lambda: configuration)
+    joiner = Party("demo", "n1", "disk-1", 7, "127.0.0.1:7101", lambda: configuration, engine="raft")
     joiner.welcome(hello(storage="disk-9", configuration_index=41))
     configuration = Configuration(KNOWN.members, index=41)
 

@@ -34,7 +34,7 @@ class Node:
 
     def __init__(self, name: NodeId, *, cluster: str = "demo", link_queue_max: int = 1 << 20) -> None:
         self.configuration = Configuration()
-        self.party = Party(cluster, name, f"disk-{name}", 1, "127.0.0.1:1", lambda: self.configuration)
+        self.party = Party(cluster, name, f"disk-{name}", 1, "127.0.0.1:1", lambda: self.configuration, engine="raft")
         self.network = PeerNetwork(self.party, self._on_message, self._on_lost, link_queue_max=link_queue_max)
         self.transport: Transport = GroupTransport(self.network, GROUP)
         self.got: list[Message] = []
@@ -133,6 +133,7 @@ def hello(source: NodeId, to: Node, **changes: object) -> list[object]:
         "storage": f"disk-{source}",
         "configuration_index": -1,
         "address": "127.0.0.1:1",
+        "engine": "raft",
     }
     return [0, 0, "hello", list((fields | changes).values())]
 
@@ -277,7 +278,7 @@ async def test_nodes_that_began_with_different_members_do_not_become_one_cluster
 
 
 def test_a_node_that_joined_later_has_no_beginning_to_compare() -> None:
-    party = Party("demo", "n1", "disk-1", 1, "h:1", Configuration)
+    party = Party("demo", "n1", "disk-1", 1, "h:1", Configuration, engine="raft")
     party.check_bootstrap("n2", Configuration((Member("n2", 2),)).encode())
     party.bootstrap = Configuration((Member("n1", 1),)).encode()
     party.check_bootstrap("n2", b"")
