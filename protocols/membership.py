@@ -22,7 +22,6 @@ from quorate.protocols.core import (
     Remove,
     Token,
 )
-from quorate.protocols.log import Log
 
 
 class Leading(Protocol):
@@ -58,10 +57,20 @@ class ChangeRules(Protocol):
     def own_term_committed(self, commit: int, first_index: int) -> bool: ...
 
 
+class ChangeLog(Protocol):
+    """Where changes get their places."""
+
+    def add(self, term: int, origin: int, kind: int, data: bytes) -> Entry: ...
+
+    def term_at(self, index: int) -> int | None:
+        """The term in which what stands there was first appended; None if it is gone."""
+
+
 class Changing(Protocol[Given]):
     """The engine's state, as far as changes go."""
 
-    configurations: list[Configuration]
+    @property
+    def configurations(self) -> list[Configuration]: ...
 
     @property
     def node(self) -> NodeId: ...
@@ -70,7 +79,7 @@ class Changing(Protocol[Given]):
     def rules(self) -> ChangeRules: ...
 
     @property
-    def log(self) -> Log: ...
+    def log(self) -> ChangeLog: ...
 
     @property
     def term(self) -> int: ...

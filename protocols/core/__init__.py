@@ -22,6 +22,7 @@ from quorate.protocols.core.values import (
     INCARNATION_MAX,
     NO_ORIGIN,
     NUMBER_MAX,
+    PROPOSED_AGAIN,
     AddLearner,
     Change,
     Configuration,
@@ -34,7 +35,10 @@ from quorate.protocols.core.values import (
     Remove,
     Snapshot,
     Token,
+    born,
     origin,
+    original,
+    proposed_again,
 )
 
 __all__ = [
@@ -43,6 +47,7 @@ __all__ = [
     "INCARNATION_MAX",
     "NO_ORIGIN",
     "NUMBER_MAX",
+    "PROPOSED_AGAIN",
     "TAGS",
     "AddLearner",
     "Change",
@@ -73,6 +78,9 @@ __all__ = [
     "Token",
     "Transfer",
     "Transport",
+    "born",
     "message",
     "origin",
+    "original",
+    "proposed_again",
 ]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from struct import Struct
 
 NodeId = str
 """A node's name, for people and on the wire. Its small integer is Member.number."""
@@ -52,6 +53,34 @@ class Entry:
     origin: int
     kind: int
     data: bytes
+
+
+PROPOSED_AGAIN = 0x80
+"""Beside a kind: the entry's data begins with the term in which its value was first proposed. Engines that propose a value again, in
+its place and under a later ballot, keep by it what the value is: the same on every node, whichever ballot each of them took it in."""
+
+_BORN = Struct("<Q")
+
+
+def born(entry: Entry) -> int:
+    """The term in which the entry's value was first proposed; together with the index it names the value."""
+    return int(_BORN.unpack_from(entry.data)[0]) if entry.kind & PROPOSED_AGAIN else entry.term
+
+
+def original(entry: Entry) -> Entry:
+    """The entry as it was first proposed: what is committed, applied and compared."""
+    if not entry.kind & PROPOSED_AGAIN:
+        return entry
+    return Entry(entry.index, born(entry), entry.origin, entry.kind ^ PROPOSED_AGAIN, entry.data[_BORN.size :])
+
+
+def proposed_again(entry: Entry, term: int) -> Entry:
+    """The same value at the same index, under another ballot."""
+    if entry.term == term:
+        return entry
+    if entry.kind & PROPOSED_AGAIN:
+        return Entry(entry.index, term, entry.origin, entry.kind, entry.data)
+    return Entry(entry.index, term, entry.origin, entry.kind | PROPOSED_AGAIN, _BORN.pack(entry.term) + entry.data)
 
 
 @dataclass(frozen=True, slots=True)

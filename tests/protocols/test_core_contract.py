@@ -2,6 +2,7 @@
 
 from quorate.protocols.core import CoreFactory
 from quorate.protocols.kraft import KRaftOptions, kraft
+from quorate.protocols.multipaxos import MultiPaxosOptions, multipaxos
 from quorate.protocols.raft import RaftOptions, raft
 from quorate.protocols.zab import ZabOptions, zab
 from tests.contracts.membership import MembershipContract
@@ -10,6 +11,11 @@ from tests.contracts.membership import MembershipContract
 class TestRaft(MembershipContract):
     factory: CoreFactory = staticmethod(raft)
     options = RaftOptions(election_ticks=20, heartbeat_ticks=2, lease_ticks=5, margin_entries=0)
+
+
+class TestMultiPaxos(MembershipContract):
+    factory: CoreFactory = staticmethod(multipaxos)
+    options = MultiPaxosOptions(election_ticks=20, heartbeat_ticks=2, lease_ticks=5, alpha=3, margin_entries=0)
 
 
 class TestZab(MembershipContract):

@@ -1,0 +1,158 @@
+"""Acceptor and learner: promise, report, vote, and learn what is chosen.
+
+"Paxos Made Simple", 2.2 and 2.3; phase 1 for all slots at once, section 3. Snapshots stand for slots that nobody keeps any more.
+"""
+
+from quorate.protocols.core import Entry, NodeId, Reason, Snapshot, born, proposed_again
+from quorate.protocols.log import Blobs, pack, packed_size, unpack
+from quorate.protocols.multipaxos.messages import Accept, Accepted, Chosen, Heartbeat, HeartbeatReply, Preempted, Prepare, Promise
+from quorate.protocols.multipaxos.roles import Follower, Leader
+from quorate.protocols.multipaxos.state import State
+from quorate.protocols.orphans import Orphans
+
+
+class Acceptor:
+    """What a node does for other nodes' ballots."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.blobs = Blobs()
+        """Accepts of this turn as they came: the log need not pack them again."""
+        self.orphans = Orphans()
+
+    # Phase 1
+
+    def promise(self, to: NodeId, message: Prepare) -> None:
+        """Report every vote from the slot asked about on; in parts, if they are many. It leaves when the promise is durable."""
+        state, log = self.state, self.state.log
+        votes: list[Entry] = []
+        through, size = message.first - 1, 0
+        last = log.last if state.rules.reports_votes() else through
+        for slot in range(message.first, last + 1):
+            entry = log.get(slot)
+            if entry is not None:
+                size += packed_size(entry)
+                if votes and size > state.options.accept_bytes_max:
+                    break
+                votes.append(entry)
+            through = slot
+        state.send_after_sync(to, Promise(message.ballot, message.first, through, last, state.commit, pack(votes)))
+
+    def refuse(self, to: NodeId, ballot: int) -> None:
+        """Tell the owner of `ballot` which one stands in its way."""
+        self.state.send_after_sync(to, Preempted(self.state.ballot, ballot))
+
+    # Phase 2
+
+    def on_accept(self, me: Follower, message: Accept) -> None:
+        state, log, ballot = self.state, self.state.log, message.ballot
+        try:
+            values = unpack(message.values)
+            strange = next((entry for entry in values if entry.term != ballot), None)
+            if strange is not None:
+                raise ValueError(f"slot {strange.index} is of ballot {strange.term}")
+        except ValueError as problem:
+            state.note("accept_malformed", problem=str(problem))
+            return
+        votes = 0
+        for entry in values:
+            slot = entry.index
+            # What is chosen has this value already; a copy adds nothing.
+            if slot > state.commit and ((known := log.get(slot)) is None or known.term != ballot):
+                log.vote(entry)
+                votes += 1
+        if votes:
+            first, last = values[0].index, values[-1].index
+            self.blobs.keep(message.values if votes == len(values) == last - first + 1 else b"", first, last)
+        self._advance(me)
+        if values and values[-1].index > me.upto:
+            me.beyond.append((max(values[0].index, me.upto + 1), values[-1].index))
+        me.owes = True
+        me.round = max(me.round, message.round)
+        commit = state.rules.commit_to_believe(message.commit, me.upto)
+        if commit > state.commit:
+            state.choose(min(commit, log.filled))
+            self._advance(me)
+
+    def _advance(self, me: Follower) -> None:
+        """Up to where nothing is missing in the leader's ballot."""
+        log, ballot = self.state.log, self.state.ballot
+        upto = max(me.upto, self.state.commit)
+        while (entry := log.get(upto + 1)) is not None and entry.term == ballot:
+            upto += 1
+        me.upto = upto
+
+    def follow(self, me: Follower) -> None:
+        """Another leader's ballot begins here: what is missing counts anew."""
+        me.upto = self.state.commit
+        self._advance(me)
+
+    def on_heartbeat(self, me: Follower, sender: NodeId, message: Heartbeat) -> None:
+        """Answered at once: it acknowledges no votes, so it need not wait behind the disk."""
+        state = self.state
+        self.believe(me, message.commit)
+        reply = HeartbeatReply(state.ballot, message.round, me.upto, state.known_durable)
+        if state.promise_durable:
+            state.send(sender, reply)
+        else:
+            state.send_after_sync(sender, reply)
+
+    def on_chosen(self, me: Follower, message: Chosen) -> None:
+        self.believe(me, message.index)
+
+    def believe(self, me: Follower, commit: int) -> None:
+        """The leader bounded `commit` by what we acknowledged to it durably; the log's end guards against a lost disk."""
+        state = self.state
+        commit = min(commit, state.log.filled)
+        if commit > state.commit:
+            state.choose(commit)
+            self._advance(me)
+
+    def flush(self, me: Follower) -> None:
+        """Put the turn's acknowledgement among the effects: one for all accepts, after their sync."""
+        if not me.owes or me.leader is None:
+            return
+        state = self.state
+        beyond = tuple((first, last) for first, last in me.beyond if last > me.upto)
+        reply = Accepted(state.ballot, me.upto, beyond, me.round)
+        if state.rules.accepted_after_sync():
+            state.send_after_sync(me.leader, reply)
+        else:
+            state.send(me.leader, reply)
+        me.owes = False
+        me.beyond.clear()
+
+    # Learning
+
+    def learn(self, entry: Entry) -> None:
+        """The next slot's value is known to be chosen, so it is what our own ballot would propose there."""
+        state, log = self.state, self.state.log
+        assert entry.index == state.commit + 1, (state, entry)
+        if log.term_at(entry.index) != born(entry):
+            self.blobs.clear()
+            log.vote(proposed_again(entry, state.ballot))
+        state.choose(entry.index)
+
+    def install(self, snapshot: Snapshot) -> bool:
+        """A peer's snapshot is durable here. Whether it replaced the state: it may have come late."""
+        state = self.state
+        assert not isinstance(state.role, Leader), state
+        replaced = state.rules.may_install(snapshot.index, state.commit)
+        if replaced:
+            state.log.reset(snapshot.index, snapshot.term)
+            self.blobs.clear()
+            self.orphans.pass_over(snapshot.index)
+            state.configurations = [snapshot.configuration]
+            state.snapshot = state.out.snapshot = snapshot
+            state.commit = snapshot.index
+            state.note("snapshot_installed", index=snapshot.index)
+        if isinstance(state.role, Follower):
+            self._advance(state.role)
+            state.role.owes = state.role.leader is not None
+        return replaced
+
+    def settle_orphans(self) -> None:
+        """Own proposals in whose slot another value was chosen are superseded: nobody ever proposed them for another slot."""
+        state = self.state
+        for origin in self.orphans.settle(state.commit, state.log.term_at):
+            state.refuse(origin, Reason.SUPERSEDED, state.leader)
