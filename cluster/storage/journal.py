@@ -22,7 +22,7 @@ from quorate.cluster.storage.release import Holding, Holdings
 from quorate.cluster.storage.segments import SEGMENT_BYTES, Segments
 from quorate.cluster.storage.wal import LogPosition, Wal
 from quorate.cluster.wire.codec import encode, pack_value, unpack_value
-from quorate.protocols.core import Effects, Recovered, Snapshot
+from quorate.protocols.core import Effects, Entry, Recovered, Snapshot
 from quorate.protocols.log import pack
 
 # With more segments than this, groups that hold the oldest ones back without writing are rewritten into the newest.
@@ -258,14 +258,17 @@ class Journal:
         held = replace(holding)  # as it is now: if the group writes meanwhile, its version tells
 
         def rewrite() -> None:
-            fold = Fold()
+            found: dict[int, Entry] = {}
             for number, last in segments.items():
+                fold = Fold()
                 for body in read_bodies(self._segments, number):
                     for record in read_records(body):
                         if record.oldest is None and record.group == held.name:
                             fold.add(record)
+                # What counts of this segment alone: a later one may hold lower indexes only, written again, and cuts off nothing.
                 fold.clip(last)
-            entries = [entry for entry in fold.entries() if entry.index > held.mark_index]
+                found.update((entry.index, entry) for entry in fold.entries() if entry.index > held.mark_index)
+            entries = [found[index] for index in sorted(found)]
             if entries:
                 self._commit.queue.put(rewritten(held, pack(entries), entries[0].index, entries[-1].index))
 
