@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from quorate.protocols.core import Configuration, Effects, Entry, Kind, Message, Recovered, Snapshot
+from quorate.protocols.core import PROPOSED_AGAIN, Configuration, Effects, Entry, Kind, Message, Recovered, Snapshot, born, original
 from quorate.protocols.simulation.machine import Image
 from quorate.protocols.simulation.schedule import Schedule
 
@@ -53,18 +53,18 @@ class Fold:
         return max(self.entries, default=self.base)
 
     def holds(self, index: int, term: int) -> bool:
-        """Whether this log has that entry, or a snapshot that covers it."""
+        """Whether this log has the entry first proposed there in that term, or a snapshot that covers it."""
         if index <= self.base:
             return True
         entry = self.entries.get(index)
-        return entry is not None and entry.term == term
+        return entry is not None and born(entry) == term
 
     def configuration(self, below: int | None = None) -> Configuration | None:
         """The latest one in this log, before the index `below`; None if there never was any."""
         for index in sorted(self.entries, reverse=True):
             entry = self.entries[index]
-            if entry.kind == Kind.CONFIGURATION and (below is None or index < below):
-                return Configuration.decode(entry.data, index)
+            if entry.kind & ~PROPOSED_AGAIN == Kind.CONFIGURATION and (below is None or index < below):
+                return Configuration.decode(original(entry).data, index)
         return None if self.snapshot is None else self.snapshot.configuration
 
     def add(self, batch: Batch | Effects) -> None:

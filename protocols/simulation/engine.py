@@ -12,6 +12,7 @@ from quorate.protocols.core import Core, CoreFactory, Effects, Message, NodeId
 from quorate.protocols.simulation.swarm import Settings
 
 if TYPE_CHECKING:
+    from quorate.protocols.simulation.disk import Fold
     from quorate.protocols.simulation.node import Node
 
 
@@ -65,6 +66,14 @@ class Engine:
     """Whether a promise names whom the vote went to; else its term alone bars another vote."""
     own_term: bool = True
     """Whether a leader commits by counting only entries of its own term, and changes members only after one of them."""
+    slots: bool = False
+    """Whether a log is made of slots, decided in any order and written again under later ballots: logs have gaps and need not match,
+    and a leader may begin without what was decided before. Its laws say what holds instead."""
+    alpha: Callable[[object], int] | None = None
+    """By its options: how many slots after its own a configuration begins to govern. None: at once."""
+    known: "Callable[[Fold], int] | None" = None
+    """Up to where a disk says that all is committed, for engines with an alpha: a configuration can do without the one before when a
+    quorum of it has on disk that there is nothing left for that one to decide."""
     laws: "Callable[[Mapping[NodeId, Node]], Laws] | None" = None
     """Invariants that only this engine has, for a world of these nodes."""
     lease: Callable[[Core], bool] | None = None

@@ -7,7 +7,7 @@ so they are on all the time. What an engine calls its terms, votes and matches c
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId
+from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId, born
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.exactly_once import ExactlyOnce
 from quorate.protocols.simulation.ledger import COMMITTED_PREFIXES, Ledger, Violation
@@ -112,7 +112,8 @@ class Watch:
         if effects.promise is not None:
             self._promises(node, effects.promise)
         if effects.entries:
-            self._identify(node, effects.entries)
+            if not self._engine.slots:
+                self._identify(node, effects.entries)
             for entry in effects.entries:
                 if entry.kind == Kind.CONFIGURATION and leads and entry.term == term:
                     self._changes(node, entry, commit)
@@ -133,7 +134,7 @@ class Watch:
         """The core was told that batches are durable, and has taken in nothing else since its last turn."""
         index = self._view.durable(core)
         entry = node.written.entries.get(index)
-        if entry is not None and not node.disk.durable.holds(index, entry.term):
+        if entry is not None and not node.disk.durable.holds(index, born(entry)):
             raise Violation(
                 DURABLE_TRUE,
                 f"{node} counts {index} of term {entry.term} as durable; its disk holds {node.disk.durable.entries.get(index)}",
@@ -210,7 +211,7 @@ class Watch:
         lacking = sum(not node.disk.durable.holds(end, self.ledger.terms[end]) for node in able)
         if 2 * lacking > len(configuration.voters):
             raise Violation(QUORUM_DURABLE, self._holders(end))
-        for node in self._nodes.values():
+        for node in self._nodes.values() if not self._engine.slots else ():
             fold = node.disk.durable
             if len(fold.entries) != fold.last - fold.base:
                 raise Violation(LOG_MATCHING, f"{node} has a durable log with a gap: {fold.base} then {sorted(fold.entries)}")
@@ -222,9 +223,12 @@ class Watch:
         if committed[0].index != node.taken + 1 or committed[-1].index != node.taken + len(committed):
             raise Violation(COMMITTED_PREFIXES, f"{node} commits {[entry.index for entry in committed]} after {node.taken}")
         for entry in committed:
-            first = ledger.commit(entry, str(node), node.term) or first
+            new = ledger.commit(entry, str(node), node.term)
+            if new and self._engine.slots and not self._quorum_holds(entry.index, [ledger.governing(entry.index)]):
+                raise Violation(QUORUM_DURABLE, f"{node} commits {self._holders(entry.index)}")
+            first = new or first
         node.taken = committed[-1].index
-        if not first:
+        if not first or self._engine.slots:
             return
         last = committed[-1]
         if self._engine.own_term and leads and last.term != node.term:
@@ -312,7 +316,7 @@ class Watch:
             granted = sorted(voter for voter, disk in disks.items() if self._votes.get((disk, term)) == node.name)
             if 2 * len(granted) <= len(voters):
                 raise Violation(ELECTED, f"{node} leads term {term} by the votes of {granted} among the voters {sorted(voters)}")
-        end = self.ledger.end
+        end = self.ledger.end if not self._engine.slots else 0
         while end and self.ledger.decided_in[end] >= term:
             end -= 1
         if not node.written.holds(end, self.ledger.terms[end]):

@@ -4,6 +4,8 @@ The rule it keeps: an index is decided once. Every later commit, snapshot, read 
 which makes "committed prefixes are comparable on every pair of nodes" a check of one entry at a time.
 """
 
+from itertools import pairwise
+
 from quorate.protocols.core import NO_ORIGIN, Configuration, Entry, Kind
 from quorate.protocols.simulation.machine import chain
 
@@ -36,10 +38,27 @@ class Ledger:
         self._refused: set[int] = set()  # only ever asked about membership, never iterated
         self.configuration = bootstrap
         """The last committed one."""
+        self._earlier: list[Configuration] = []
+        self.alpha = 0
+        """How many slots after its own a configuration begins to govern."""
 
     @property
     def end(self) -> int:
         return len(self.terms) - 1
+
+    def governing(self, index: int) -> Configuration:
+        """The configuration that decides that index, as far as is known by now."""
+        configuration = self.configuration
+        for earlier in reversed(self._earlier):
+            if configuration.index + self.alpha <= index:
+                break
+            configuration = earlier
+        return configuration
+
+    def replacements(self) -> list[tuple[Configuration, Configuration, int]]:
+        """Each configuration, the one that replaced it, and the last index that the former decides."""
+        all_of_them = [*self._earlier, self.configuration]
+        return [(one, following, following.index + self.alpha - 1) for one, following in pairwise(all_of_them)]
 
     def origin(self, index: int) -> int:
         """Who proposed what is committed there."""
@@ -69,6 +88,7 @@ class Ledger:
         self._entries.append(known)
         self.digests.append(chain(self.digests[-1], entry))
         if entry.kind == Kind.CONFIGURATION:
+            self._earlier.append(self.configuration)
             self.configuration = Configuration.decode(entry.data, index)
         return True
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from zlib import crc32
 
-from quorate.protocols.core import Effects, Entry, Kind, Message, NodeId
+from quorate.protocols.core import Effects, Entry, Kind, Message, NodeId, original
 from quorate.protocols.log import unpack
 from quorate.protocols.simulation.envelopes import describe as describe_command
 from quorate.protocols.simulation.policy import Rule
@@ -16,7 +16,8 @@ from quorate.protocols.simulation.swarm import FAULTS, Settings
 
 
 def describe_entry(entry: Entry) -> str:
-    """index/term and what it is: 7/2 "x=1", 8/2 no-op."""
+    """index/term and what it is: 7/2 "x=1", 8/2 no-op; 9/4 of 2 no-op, where it was first proposed in term 2."""
+    ballot, entry = entry.term, original(entry)
     match entry.kind:
         case Kind.COMMAND:
             what = describe_command(entry.data)
@@ -24,7 +25,8 @@ def describe_entry(entry: Entry) -> str:
             what = "no-op"
         case _:
             what = "members"
-    return f"{entry.index}/{entry.term} {what}"
+    again = "" if ballot == entry.term else f" of {entry.term}"
+    return f"{entry.index}/{ballot}{again} {what}"
 
 
 def describe_entries(entries: Iterable[Entry]) -> str:

@@ -74,6 +74,7 @@ class World:
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
         self.watch = watch_class(replace(engine, lease=None) if settings.clocks_jump else engine, self.bootstrap, self.nodes)
+        self.watch.ledger.alpha = 0 if engine.alpha is None else engine.alpha(self._options)
         self.slow_disks: set[NodeId] = set()  # only ever asked about membership, never iterated
         """Every fsync of these is a slow one."""
         self._wiped = False
@@ -215,9 +216,22 @@ class World:
 
     def configurations(self) -> list[Configuration]:
         """All that may be in force: the last committed one, and later ones in any log."""
-        committed = self.watch.ledger.configuration
+        ledger = self.watch.ledger
+        committed = ledger.configuration
         written = [node.written_configuration() for node in self.nodes.values()]
-        return [committed, *(configuration for configuration in written if configuration.index > committed.index)]
+        return [*self._replaced(), committed, *(configuration for configuration in written if configuration.index > committed.index)]
+
+    def _replaced(self) -> list[Configuration]:
+        """Committed configurations that the next one cannot do without yet, oldest first."""
+        known, found = self.engine.known, list[Configuration]()
+        if known is None:
+            return found
+        for configuration, following, end in self.watch.ledger.replacements():
+            found.append(configuration)
+            voters = [node for node in self.nodes.values() if node.votes_in(following)]
+            if 2 * sum(known(node.disk.durable) >= end for node in voters) > len(following.voters):
+                found.clear()
+        return found
 
     def is_quorum(self, names: Sequence[NodeId]) -> bool:
         """Whether these hold a majority of votes that count in every configuration that may be in force, or come to be in force

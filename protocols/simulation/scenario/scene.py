@@ -38,7 +38,8 @@ class Stage(World):
         """How long a sync takes on the disks that were made slow."""
         settings = Settings(nodes=nodes, rule=QUIET, hint_ppm=0, compact_every=0, fsync_ns=1)
         # Clocks move by command here, far beyond any bound: only a lease read that is really stale tells of a broken lease.
-        super().__init__(replace(engine, lease=None), settings, seed=1, node_class=node_class, trace=True, timed=False)
+        stage = replace(engine, lease=None, options=lambda settings: engine.configure(**figures))
+        super().__init__(stage, settings, seed=1, node_class=node_class, trace=True, timed=False)
 
     def make_network(self) -> Network:
         self.mailbox = Mailbox(self.seed, self.schedule, self.deliver, self.settings.rule)
