@@ -44,7 +44,9 @@ def up(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="Consensus engine, raft, zab or kraft, on the first start.  [default: raft]", show_default=False),
+        typer.Option(
+            "--engine", help="Consensus engine, raft, zab, kraft or multipaxos, on the first start.  [default: raft]", show_default=False
+        ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running and return once they are ready.")] = False,
     settings: Annotated[

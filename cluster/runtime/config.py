@@ -20,7 +20,9 @@ DEFAULT_GROUP = "default"
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
-ENGINES = ("raft", "zab", "kraft")
+ENGINES = ("raft", "zab", "kraft", "multipaxos")
+WITHOUT_PRIORITIES = {"zab": "the longest history, then the highest number", "multipaxos": "whoever prepares first"}
+"""Engines whose elections know no priority, and whom they elect."""
 
 
 class ConfigError(QuorateError):
@@ -129,7 +131,7 @@ class NodeConfig(BaseSettings):
     cluster: Name
     node: Name
     data: Path
-    engine: Literal["raft", "zab", "kraft"] = "raft"
+    engine: Literal["raft", "zab", "kraft", "multipaxos"] = "raft"
     peer: Listener
     client: Listener
     http: HttpConfig = HttpConfig()
@@ -157,10 +159,9 @@ class NodeConfig(BaseSettings):
 
     @model_validator(mode="after")
     def _priorities_belong_to_terms(self) -> "NodeConfig":
-        if self.engine == "zab" and (self.priority, self.target_priority) != (-1, -1):
-            raise ValueError(
-                f"priority: {self.engine} elects the longest history, then the highest number; leave out priority and target_priority"
-            )
+        elects = WITHOUT_PRIORITIES.get(self.engine)
+        if elects is not None and (self.priority, self.target_priority) != (-1, -1):
+            raise ValueError(f"priority: {self.engine} elects {elects}; leave out priority and target_priority")
         return self
 
     def configuration(self, storages: Mapping[str, str]) -> Configuration:

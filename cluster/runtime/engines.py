@@ -7,6 +7,7 @@ from quorate.cluster.runtime.config import TICK_MS, NodeConfig
 from quorate.cluster.service.limits import REQUEST_SIZE_MAX
 from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
 from quorate.protocols.kraft import KRaftOptions, kraft
+from quorate.protocols.multipaxos import MultiPaxosOptions, multipaxos
 from quorate.protocols.raft import RaftOptions, raft
 from quorate.protocols.zab import ZabOptions, zab
 
@@ -65,10 +66,24 @@ def kraft_options(config: NodeConfig) -> KRaftOptions:
     )
 
 
+def multipaxos_options(config: NodeConfig) -> MultiPaxosOptions:
+    timing = config.timing
+    return MultiPaxosOptions(
+        election_ticks=timing.election_timeout_ms // TICK_MS,
+        heartbeat_ticks=timing.heartbeat_ms // TICK_MS,
+        lease_ticks=timing.lease_ms // TICK_MS,
+        starts_quickly=True,
+        commit_ticks=1,
+        entry_bytes_max=ENVELOPED_BYTES_MAX,
+        margin_bytes=config.log.keep_mib << 20,
+    )
+
+
 _ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {
     "raft": (raft, raft_options),
     "zab": (zab, zab_options),
     "kraft": (kraft, kraft_options),
+    "multipaxos": (multipaxos, multipaxos_options),
 }
 
 

@@ -9,6 +9,7 @@ from quorate.cluster.runtime.config import ENGINES, NodeConfig
 from quorate.cluster.runtime.engines import make_core
 from quorate.protocols.core import Configuration, Member, Recovered
 from quorate.protocols.kraft import KRaft
+from quorate.protocols.multipaxos import MultiPaxos
 from quorate.protocols.raft import HardState, Raft
 from quorate.protocols.zab import Zab
 
@@ -25,7 +26,7 @@ def test_the_engine_that_is_configured_is_made() -> None:
     members = Configuration((Member("n1", 1),))
     made = [type(make_core(config(engine), members, Random(1), 1, Recovered())) for engine in ENGINES]
 
-    assert [Raft, Zab, KRaft] == made
+    assert [Raft, Zab, KRaft, MultiPaxos] == made
 
 
 def test_the_log_of_another_engine_is_not_taken() -> None:
@@ -36,3 +37,5 @@ def test_the_log_of_another_engine_is_not_taken() -> None:
 def test_priorities_are_refused_where_they_would_do_nothing() -> None:
     with pytest.raises(ValueError, match="zab elects the longest history, then the highest number"):
         config("zab", priority=3, target_priority=3)
+    with pytest.raises(ValueError, match="multipaxos elects whoever prepares first; leave out priority"):
+        config("multipaxos", priority=3, target_priority=3)
