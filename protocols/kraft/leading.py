@@ -117,14 +117,13 @@ class Leading:
     def start_round(self, me: KRaftLeader, round_: int) -> None:
         """Whatever is parked will be answered with the round at the end of this turn; who does not fetch is told to, again."""
         state = self.state
-        periodic = state.now >= me.heartbeat_at
         self.office.open_round(me, round_)
-        if not periodic:
-            return
         for name, peer in me.peers.items():
             if peer.parked is None and state.timer - peer.heard >= 2 * state.options.heartbeat_ticks:
                 peer.begun = False
-            if not peer.begun:
+            # By a clock of its own: where reads begin a round in every turn, no round is the periodic one.
+            if not peer.begun and state.timer >= peer.begin_at:
+                peer.begin_at = state.timer + state.options.heartbeat_ticks
                 state.send(name, BeginQuorumEpoch(state.term))
 
     def count_rounds(self, me: KRaftLeader) -> None:

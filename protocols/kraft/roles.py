@@ -42,6 +42,8 @@ class Fetcher:
     """That fetch, while it has no answer."""
     begun: bool = False
     """It has fetched in this epoch, and nothing was lost since: it knows whom to fetch from."""
+    begin_at: int = 0
+    """The timer tick from which it may be told again whom to fetch from."""
     snapshot_told: int = 0
     """The index of the snapshot that it was told of last."""
     snapshot_index: int = 0

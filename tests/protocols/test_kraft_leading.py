@@ -35,6 +35,17 @@ def test_who_leads_tells_everybody_to_fetch_until_they_do() -> None:
     assert ["n3"] == [to for to, message in later if isinstance(message, BeginQuorumEpoch)]
 
 
+def test_reads_in_every_turn_keep_nobody_from_being_told_to_fetch() -> None:
+    lone = settled()
+    lone.core.unreachable("n3")
+    for turn in range(3 * OPTIONS.heartbeat_ticks):
+        lone.core.read(turn)
+        lone.tick()
+        lone.hear("n2", fetch(lone, 4 + turn, 1, 1, high_watermark=1, round=lone.last(Fetched).round))
+
+    assert 3 == sum(to == "n3" and isinstance(message, BeginQuorumEpoch) for to, message in lone.said)
+
+
 def test_a_fetch_without_news_is_parked_until_there_are_records() -> None:
     lone = settled()
     quiet = lone.tick()
