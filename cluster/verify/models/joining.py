@@ -56,9 +56,18 @@ def partition(operations: Sequence[Operation]) -> Iterator[tuple[Key, Sequence[O
     named = [touched(operation) for operation in operations]
     every_key = sorted({key for keys, _ in named for key in keys})
     sets = _Sets()
-    for range in {range for _, ranges in named for range in ranges}:
+    widest: Range | None = None
+    for range in sorted({range for _, ranges in named for range in ranges}):
         for key in every_key[slice(*_positions(every_key, range))]:
             sets.join(range, key)
+        start, end = range
+        if end and end <= start:
+            continue
+        # A key from before the history may lie where two overlap, and no operation need name it.
+        if widest is not None and (not widest[1] or start < widest[1]):
+            sets.join(range, widest)
+        if widest is None or (widest[1] and (not end or end > widest[1])):
+            widest = range
     for keys, ranges in named:
         nodes: list[Node] = [*keys, *ranges]
         for node in nodes[1:]:
