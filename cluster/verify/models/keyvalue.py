@@ -17,13 +17,20 @@ An item of a range is (key, value) or (key, value, revision, version); `total` c
 mod_revision or create_revision; =, !=, < or >. Operations of a transaction are (put, key, value), (get, key), (delete, key),
 (range, start, end, limit), (prefix, prefix, limit), (delete_range, start, end, limit); their results are as above.
 
-Every write has a revision of its own, higher than all before; a revision that nobody was told is known to lie above those
-before it. Versions count the puts of a key since it was created. Both are checked wherever results carry them. Keys that no
-range and no transaction joins are checked apart; across them only revisions that contradict each other one to one are seen. Keys
-on leases, which end with time, are not for this model. The fact `initial` is the pairs ((key, value), ...) that were there before.
+Every write has a revision of its own, higher than all before; one that nobody was told lies between those that were told before
+and after it, with room for the other writes there, and is the same for all keys of its transaction. A read, or a swap or
+comparison that found it equal, tells it. Versions count the puts of a key since it was created. All this is checked wherever
+results carry it. Keys that no range and no transaction joins are checked apart; across them only revisions that contradict each
+other one to one are seen. Keys on leases, which end with time, are not for this model. The fact `initial` is the pairs
+((key, value), ...) that were there before.
+
+Not concluded: what a swap or comparison of a revision that was not told rules out (it was not equal, was lower or was higher);
+versions of keys from before the history, until a read tells them; what the reads of a transaction tell that wrote nothing in the
+end, for it deleted what it had put; the revisions of single puts in a transaction, beside its own.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 
 from quorate.cluster.verify.history import Operation, Outcome
 from quorate.cluster.verify.models import clues, joining, revisions
@@ -145,6 +152,8 @@ def _cas(store: Store, operation: Operation, result: object, known: bool) -> Sto
         holds = store.compare("mod_revision", key, "=", expected)
     succeeded, revision = (result if isinstance(result, tuple) else (result, None)) if known else (None, None)
     if store.decide(holds, succeeded, "a swap of unknown outcome expects a revision that may or may not be the key's"):
+        if holds is None and succeeded:
+            store = store.equal("mod_revision", key, expected)
         draft = Draft(store, revision)
         if new is None:
             draft.delete(key)
@@ -163,6 +172,11 @@ def _txn(store: Store, operation: Operation, result: object, known: bool) -> Sto
         holds = False if one is False or holds is False else None if one is None or holds is None else True
     reason = "a transaction of unknown outcome compares a revision or version that the history does not tell"
     chosen = then if store.decide(holds, succeeded, reason) else otherwise
+    if holds is None and succeeded:
+        for target, key, relation, operand in comparisons:
+            if relation == "=" and store.compare(target, encoded(key), relation, operand) is None:
+                store = store.equal(target, encoded(key), operand)
+        _expect(all(store.compare(target, encoded(key), relation, operand) is not False for target, key, relation, operand in comparisons))
     draft = Draft(store, revision)
     _expect(results is None or len(results) == len(chosen))
     for position, (kind, *arguments) in enumerate(chosen):
@@ -171,7 +185,7 @@ def _txn(store: Store, operation: Operation, result: object, known: bool) -> Sto
             case "put":
                 draft.put(encoded(arguments[0]), arguments[1])
             case "get" if results is not None:
-                draft.store = draft.store.observed(encoded(arguments[0]), heard)
+                draft.heard(partial(Store.observed, key=encoded(arguments[0]), heard=heard))
             case "delete":
                 deleted = int(draft.delete(encoded(arguments[0])))
                 _expect(not isinstance(heard, tuple) or heard[0] == deleted)
@@ -180,7 +194,8 @@ def _txn(store: Store, operation: Operation, result: object, known: bool) -> Sto
                 _expect(not isinstance(heard, tuple) or heard[0] == deleted)
             case "range" | "prefix" if results is not None:
                 items, total, _ = listed(heard)
-                draft.store = draft.store.listed(*bounds(str(kind), tuple(arguments)), items, total)
+                start, end, limit = bounds(str(kind), tuple(arguments))
+                draft.heard(partial(Store.listed, start=start, end=end, limit=limit, heard=items, total=total))
     return draft.done()
 
 

@@ -146,6 +146,74 @@ def test_a_put_that_nobody_heard_of_has_a_revision_above_those_before_it() -> No
     assert Answer.INVALID is verdict(5)
 
 
+UNTOLD_X, UNTOLD_Y = did(1, "put", "x", "1"), did(1, "put", "y", "1")
+TOGETHER = did(1, "txn", None, ((), (("put", "x", "1"), ("put", "y", "1")), ()), (True, (None, None), None))
+LISTED_AT_5 = did(2, "range", None, ("x", "z", 1), ((("x", "1"),), None, 5))
+BOTH_READ = did(9, "range", None, ("x", "z", 0), ((("x", "1"), ("y", "1")), 2, None))
+
+
+SWAPPED = did(2, "cas_revision", "x", (4, "2"), True)
+EQUAL = did(2, "txn", None, ((("create_revision", "x", "=", 4),), (), ()), (True, (), None))
+OWN = (("put", "x", "1"), ("get", "x"), ("put", "y", "1"))
+ITSELF = did(1, "txn", None, ((), OWN, ()), (True, (None, ("1", 7, 1), None), None))
+
+
+def seen(key: str, revision: int, version: int = 1) -> Operation:
+    return did(3, "get", key, None, ("1", revision, version))
+
+
+LEARNT_LATE: dict[str, tuple[tuple[Operation, ...], tuple[Operation, ...]]] = {
+    "it is below what was told after it": ((UNTOLD_X, LISTED_AT_5, seen("x", 5)), (UNTOLD_X, LISTED_AT_5, seen("x", 6))),
+    "room is left for the writes between": (
+        (UNTOLD_X, UNTOLD_Y, LISTED_AT_5, seen("x", 4), BOTH_READ), (UNTOLD_X, UNTOLD_Y, LISTED_AT_5, seen("x", 5), BOTH_READ)),
+    "what came after it is above it": (
+        (UNTOLD_X, UNTOLD_Y, seen("x", 4), seen("y", 5), BOTH_READ), (UNTOLD_X, UNTOLD_Y, seen("x", 4), seen("y", 3), BOTH_READ)),
+    "what came before it is below it": (
+        (UNTOLD_X, UNTOLD_Y, seen("y", 4), seen("x", 3), BOTH_READ), (UNTOLD_X, UNTOLD_Y, seen("y", 4), seen("x", 4), BOTH_READ)),
+    "the next write takes a higher one": (
+        (UNTOLD_X, UNTOLD_Y, seen("x", 4), did(1, "put", "y", "1", 6), BOTH_READ),
+        (UNTOLD_X, UNTOLD_Y, seen("x", 4), did(1, "put", "y", "1", 5), BOTH_READ)),
+    "with nothing to spare it is known": (
+        (UNTOLD_X, did(1, "put", "y", "1", 2), BOTH_READ, did(2, "cas_revision", "x", (1, "2"), True)),
+        (UNTOLD_X, did(1, "put", "y", "1", 2), BOTH_READ, did(2, "cas_revision", "x", (1, "2"), False))),
+    "the keys of one transaction share theirs": ((TOGETHER, seen("x", 4), seen("y", 4)), (TOGETHER, seen("x", 4), seen("y", 5))),
+    "a swap that succeeded tells it": ((TOGETHER, SWAPPED, seen("y", 4)), (TOGETHER, SWAPPED, seen("y", 5))),
+    "a comparison that was equal tells it": ((TOGETHER, EQUAL, seen("y", 4)), (TOGETHER, EQUAL, seen("y", 5))),
+    "a transaction reads its own": ((ITSELF, seen("y", 7)), (ITSELF, seen("y", 8))),
+}  # fmt: skip
+"""What the service may say, and what it may not."""
+
+
+@pytest.mark.parametrize("name", LEARNT_LATE)
+def test_a_revision_that_is_learnt_late_has_its_place_between_the_others(name: str) -> None:
+    right, wrong = LEARNT_LATE[name]
+
+    assert found(*right) is None
+    assert found(*wrong) is not None
+
+
+def test_what_was_there_before_lies_below_the_first_revision_that_was_told() -> None:
+    first = did(1, "put", "y", "1", 5)
+    both: dict[str, object] = {"initial": (("x", "1"), ("y", "0"))}
+
+    assert found(first, BOTH_READ, seen("x", 4, 2), **both) is None
+    assert found(first, BOTH_READ, seen("x", 5, 2), **both) is not None
+    assert found(UNTOLD_Y, BOTH_READ, seen("x", 4, 2), seen("y", 5, 3), **both) is None
+    assert found(UNTOLD_Y, BOTH_READ, seen("x", 4, 2), seen("y", 4, 3), **both) is not None
+
+
+def test_what_a_transaction_reads_after_its_own_put_says_nothing_of_other_states() -> None:
+    """Its first version does not fit at revision 2; after the put of unknown outcome it is the second, and does."""
+    history = History(
+        (
+            at(did(1, "put", "x", "1"), 0, None),
+            at(did(2, "txn", None, ((), (("put", "x", "1"), ("get", "x")), ()), (True, (None, ("1", 2, 2)), 2)), 1, 2),
+        )
+    )
+
+    assert Answer.VALID is check(history, "kv").answer
+
+
 def test_what_depends_on_a_revision_that_nobody_knows_is_unknown_and_never_invalid() -> None:
     """The swap may have won: if revision 7 was that of the unknown put. Then "3" is explained; the history does not tell."""
     history = History(
@@ -160,6 +228,13 @@ def test_what_depends_on_a_revision_that_nobody_knows_is_unknown_and_never_inval
 
     assert Answer.UNKNOWN is verdict.answer
     assert "key 'x'" in verdict.reason and "a revision that may or may not be the key's" in verdict.reason
+
+
+def test_ranges_that_overlap_where_a_key_was_before_are_checked_together() -> None:
+    deleted = did(1, "delete_range", None, ("a", "", 0), (1, None))
+
+    assert found(deleted, did(2, "prefix", None, ("a", 0), ((), 0, None)), initial=(("a", "1"),)) is None
+    assert found(deleted, did(2, "prefix", None, ("a", 0), ((("a", "1"),), 1, None)), initial=(("a", "1"),)) is not None
 
 
 def test_keys_that_nothing_joins_are_checked_apart() -> None:
