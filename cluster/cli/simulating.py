@@ -132,6 +132,8 @@ def tell(job: Job, seed: int, telling: Telling) -> Result:
         if telling.trace:
             tell_trace(result, whole=telling.whole)
         tell_end(job, case, result)
+        if telling.small and result.violation is None:
+            output.line(f"seed {seed} holds: there was nothing to shrink")
     return result
 
 

@@ -197,6 +197,7 @@ def test_a_seed_that_holds_cannot_be_shrunk_and_that_is_no_failure(quorate: Comm
 
     assert 0 == ran.code
     assert "held" in ran.out
+    assert "seed 3 holds: there was nothing to shrink" == ran.out.splitlines()[-1]
 
 
 # --- a safeguard less ---
