@@ -21,6 +21,7 @@ from itertools import combinations
 
 from quorate.cluster.verify.bank_order import OrderSearch, Read, Transfer
 from quorate.cluster.verify.events import BadHistory
+from quorate.cluster.verify.facts import flag
 from quorate.cluster.verify.findings import FINDINGS_MAX, first_of_each
 from quorate.cluster.verify.history import History, Operation, Outcome
 from quorate.cluster.verify.linearizability import check_linearizable
@@ -113,7 +114,7 @@ class Bank:
         moved = {account: None for operation in history.operations if operation.function == "transfer" for account in ends(operation)[:2]}
         self.accounts: tuple[Account, ...] = tuple(dict.fromkeys((*self.opening, *moved)))
         self._index = {account: index for index, account in enumerate(self.accounts)}
-        self.may_be_negative = bool(history.facts.get("negative_balances", False))
+        self.may_be_negative = flag(history, "negative_balances")
 
     def check(self, operation: Operation) -> None:
         """Done for all of them already."""

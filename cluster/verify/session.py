@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from quorate.cluster.verify.changes import Access, Change, Key, accesses, key_of, parts, within
 from quorate.cluster.verify.events import BadHistory
+from quorate.cluster.verify.facts import flag
 from quorate.cluster.verify.findings import first_of_each
 from quorate.cluster.verify.history import History, Operation, Outcome
 from quorate.cluster.verify.meter import Meter, OutOfBudget
@@ -39,15 +40,16 @@ def check_sessions(history: History, budget: Budget) -> Verdict:
     except (TypeError, ValueError, IndexError):
         problem = "of a session history `sessions` is the pairs ((process, session), ...), `initial` is ((key, value), ...)"
         raise BadHistory(history.source, 1, problem) from None
+    has_others = flag(history, "other_writers")
     findings: list[Finding] = []
     exhausted = ""
     try:
         findings += _answers(history, found)
-        if not history.facts.get("other_writers", False):
+        if not has_others:
             meter.check("counting the effects of each write")
             findings += _effects(history, found, before)
         meter.check("looking for lost writes")
-        deleters = _Deleters(found, bool(history.facts.get("other_writers", False)))
+        deleters = _Deleters(found, has_others)
         findings += _Lost(found, deleters).findings(meter)
         first_calls: dict[object, int] = {}
         for access in found:

@@ -33,6 +33,7 @@ from quorate.cluster.verify.changes import (
     within,
 )
 from quorate.cluster.verify.events import BadHistory
+from quorate.cluster.verify.facts import flag
 from quorate.cluster.verify.findings import first_of_each
 from quorate.cluster.verify.history import History, Operation, Outcome
 from quorate.cluster.verify.meter import Meter, OutOfBudget
@@ -105,7 +106,7 @@ def check_watches(history: History, budget: Budget) -> Verdict:
 
 class _Check:
     def __init__(self, history: History) -> None:
-        self._others = bool(history.facts.get("other_writers", False))
+        self._others = flag(history, "other_writers")
         self.watchers = watchers(history)
         self.acknowledged: dict[int, Access] = {}
         self._writes: dict[Change, list[Access]] = {}

@@ -56,7 +56,10 @@ class Lock:
         return None
 
     def initial(self, operations: Sequence[Operation], facts: Mapping[str, object]) -> Hashable:
-        return Held(None, -1, facts.get("expires") is True)
+        expires = facts.get("expires", False)
+        if not isinstance(expires, bool):
+            raise ValueError(f"the fact `expires` is true or false, not {expires!r:.100}")
+        return Held(None, -1, expires)
 
     def step(self, state: Hashable, operation: Operation) -> Step:
         assert isinstance(state, Held), state
