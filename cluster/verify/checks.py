@@ -4,7 +4,7 @@ Adding one is adding a line to CHECKS.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from quorate.cluster.verify.bank import check_bank
@@ -15,7 +15,7 @@ from quorate.cluster.verify.list_append import check_list_append
 from quorate.cluster.verify.models import MODELS
 from quorate.cluster.verify.models.model import Model
 from quorate.cluster.verify.session import check_sessions
-from quorate.cluster.verify.verdict import Budget, Verdict
+from quorate.cluster.verify.verdict import Answer, Budget, Verdict
 from quorate.cluster.verify.watching import check_watches
 from quorate.cluster.wire.errors import BadRequest
 
@@ -65,8 +65,15 @@ def named(model: str, level: str | None = None) -> Callable[[History, Budget], V
         raise BadRequest(f"there is no model {model!r}; the known ones are\n{known}")
     chosen = CHECKS[model]
     if level is None:
-        return chosen.run
+        return partial(_judged, chosen.run)
     if level not in chosen.levels:
         known = ", ".join(chosen.levels) or "none, it has only one"
         raise BadRequest(f"the model {model} has no level {level!r}; it has {known}")
-    return chosen.levels[level]
+    return partial(_judged, chosen.levels[level])
+
+
+def _judged(run: Callable[[History, Budget], Verdict], history: History, budget: Budget) -> Verdict:
+    verdict = run(history, budget)
+    if not history.operations and verdict.answer is Answer.VALID:
+        return replace(verdict, answer=Answer.UNKNOWN, reason="no operations: nothing was checked.")
+    return verdict
