@@ -224,6 +224,9 @@ class KRaft:
         self.snapshots.compact(snapshot, self.turn.handed)
 
     def received(self, sender: NodeId, snapshot: Snapshot) -> None:
+        if snapshot.term > self.state.term:
+            # Begun for a node that has lost its disk since: a log is never ahead of the epoch that is durable with it.
+            self.succession.become_follower(snapshot.term, None)
         if isinstance(self.state.role, Leader):
             return  # a leader lacks nothing
         if self.snapshots.install(snapshot):

@@ -3,10 +3,13 @@
 from random import Random
 from statistics import median
 
-from quorate.protocols.core import Entry, Snapshot
+import pytest
+
+from quorate.protocols.core import CoreFactory, Entry, Snapshot
+from quorate.protocols.kraft import KRaftOptions, kraft
 from quorate.protocols.log import pack
 from quorate.protocols.progress import PROBE, SNAPSHOT
-from quorate.protocols.raft import RaftOptions
+from quorate.protocols.raft import HardState, RaftOptions, raft
 from quorate.protocols.raft.messages import Append, Appended, Heartbeat
 from quorate.protocols.terms.roles import Leader
 from tests.protocols.raft_cluster import Cluster, appends, configuration
@@ -318,3 +321,18 @@ def test_the_appends_to_a_restarted_follower_begin_where_its_log_ends() -> None:
 
     assert 7 == cluster.cores["n3"].state.commit
     assert 7 == appends(cluster, "n1", "n3")[0].previous_index + 1
+
+
+@pytest.mark.parametrize(("make", "options"), [(raft, RaftOptions()), (kraft, KRaftOptions())], ids=["raft", "kraft"])
+def test_a_late_snapshot_brings_its_term_along(make: CoreFactory, options: object) -> None:
+    """Seed 3010940. 1. n2 streams a snapshot to n1. 2. n1 loses its disk and starts anew, in term 0. 3. The transfer ends there.
+    4. n1 restarts: its log may not be ahead of its term."""
+    members = configuration("n1", "n2")
+    snapshot = Snapshot("n2-5", 5, 3, members)
+    core = make("n1", members, options, Random(1), 1, None, None, [])
+    core.received("n2", snapshot)
+    effects = core.take()
+
+    assert effects is not None
+    assert (HardState(3, ""), snapshot) == (effects.promise, effects.snapshot)
+    assert 3 == make("n1", members, options, Random(1), 2, effects.promise, effects.snapshot, []).status.term
