@@ -27,7 +27,8 @@ Messages (messages.py)
     ReadIndexReply  leader -> any              when a round sent after the question was confirmed
 
 Persistent: the promised ballot (Promised), and in each slot the vote of the highest ballot, as an entry (index = slot, term = ballot)
-of which the later replaces the earlier. Nothing is ever truncated, and slots may be missing below others: an acceptor votes for what
+of which the later replaces the earlier; beside the promise how far all was known to be chosen when another configuration began to
+govern, since those whom it left out may be gone by the next start. Nothing is ever truncated, and slots may be missing below others: an acceptor votes for what
 arrives, in whatever order. Keeping each acceptor's votes contiguous would make the log simpler, but then nothing could be chosen out
 of order and one lost accept would hold up all after it; so the gap is real (slots.py), on disk too. What is applied is only what is
 chosen without a gap. What a value is does not depend on the ballot in which a node last voted for it: proposed again, it carries the
@@ -39,7 +40,8 @@ chosen once at most, and it is superseded for good when another value is chosen 
 The window. At most alpha slots are open. A configuration chosen in slot i governs from slot i + alpha on, so whoever opens a slot
 knows whose votes decide it. A quorum of *each* configuration that governs a slot must have promised before the slot is opened: the
 present one to lead at all; when the window reaches slots of the next one, its members are prepared, in the same ballot, from there on.
-A change took effect once it governs every open slot; the leader fills the way there with no-ops; only then may the next begin.
+A change took effect once it governs every open slot and a quorum of it has that on disk; the leader fills the way there with no-ops;
+only then may the next begin. Who would lead and lacks slots that others have dropped is streamed a snapshot by those whom it asks.
 
 Reads need no slot: the leader answers when all that phase 1 reported is chosen and a quorum of the configuration that governs the
 first unchosen slot has answered a round sent after the question; had another ballot applied anything beyond, one of them would have

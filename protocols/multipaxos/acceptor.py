@@ -3,7 +3,7 @@
 "Paxos Made Simple", 2.2 and 2.3; phase 1 for all slots at once, section 3. Snapshots stand for slots that nobody keeps any more.
 """
 
-from quorate.protocols.core import Entry, NodeId, Reason, Snapshot, born, proposed_again
+from quorate.protocols.core import Entry, NodeId, Reason, Snapshot, Transfer, born, proposed_again
 from quorate.protocols.log import Blobs, pack, packed_size, unpack
 from quorate.protocols.multipaxos.messages import Accept, Accepted, Chosen, Heartbeat, HeartbeatReply, Preempted, Prepare, Promise
 from quorate.protocols.multipaxos.roles import Follower, Leader
@@ -19,6 +19,8 @@ class Acceptor:
         self.blobs = Blobs()
         """Accepts of this turn as they came: the log need not pack them again."""
         self.orphans = Orphans()
+        self.helped: dict[NodeId, int] = {}
+        """Who was sent our snapshot, and until which timer tick not to do so again."""
 
     # Phase 1
 
@@ -41,6 +43,19 @@ class Acceptor:
     def refuse(self, to: NodeId, ballot: int) -> None:
         """Tell the owner of `ballot` which one stands in its way."""
         self.state.send_after_sync(to, Preempted(self.state.ballot, ballot))
+
+    def help(self, to: NodeId) -> None:
+        """`to` would lead and lacks slots that nobody here keeps: stream it the snapshot in their place. There may be no leader to do so,
+        nor another who may lead: the configuration that governs may be one that only the snapshot names."""
+        state, snapshot = self.state, self.state.snapshot
+        if snapshot is not None and state.timer >= self.helped.get(to, 0):
+            self.helped[to] = state.timer + state.options.transfer_ticks_max
+            state.out.transfers.append(Transfer(to, snapshot))
+            state.note("snapshot_transfer", to=to, index=snapshot.index)
+
+    def on_transferred(self, to: NodeId, *, ok: bool) -> None:
+        if to in self.helped:
+            self.helped[to] = self.state.timer + (0 if ok else self.state.options.transfer_retry_ticks)
 
     # Phase 2
 

@@ -7,6 +7,7 @@ who hears a leader refuses (4.2.3), and who was preempted waits for a random tim
 """
 
 from quorate.protocols.core import NodeId
+from quorate.protocols.multipaxos.acceptor import Acceptor
 from quorate.protocols.multipaxos.messages import Ask, AskReply
 from quorate.protocols.multipaxos.roles import Asking, Leader
 from quorate.protocols.multipaxos.state import State
@@ -21,8 +22,9 @@ BACKOFF_DOUBLINGS_MAX = 5
 class Elections:
     """Timers, promises to leases, and questions of one node."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, acceptor: Acceptor) -> None:
         self.state = state
+        self.acceptor = acceptor
         self.since = 0
         """Timer tick from which the timeout counts."""
         self.timeout = 0
@@ -157,7 +159,10 @@ class Elections:
         """Answer as one would a Prepare, without changing anything. Whether to yield to the sender."""
         state = self.state
         free = not self.ignores(hand_over=False) and not self.is_reporting()
-        granted = free and state.rules.can_report(message.commit + 1, state.log.base)
+        able = state.rules.can_report(message.commit + 1, state.log.base)
+        granted = free and able
+        if free and not able:
+            self.acceptor.help(sender)
         reply = AskReply(state.ballot, message.asked, granted)
         if state.promise_durable:
             state.send(sender, reply)

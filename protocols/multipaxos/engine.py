@@ -57,8 +57,8 @@ class MultiPaxos:
         entries: list[Entry],
     ) -> None:
         self.state = State(node, members, options, self.rules, rng, incarnation, promise, snapshot, entries)
-        self.elections = Elections(self.state)
         self.acceptor = Acceptor(self.state)
+        self.elections = Elections(self.state, self.acceptor)
         self.prepares = Prepares(self.state, self.acceptor)
         self.proposals = Proposals(self.state, self.acceptor, self.prepares)
         self.leading = Leading(self.state, self.proposals)
@@ -274,6 +274,7 @@ class MultiPaxos:
     def transferred(self, to: NodeId, snapshot: Snapshot, ok: bool) -> None:
         if isinstance(self.state.role, Leader):
             self.leading.on_transferred(self.state.role, to, snapshot.index, ok=ok)
+        self.acceptor.on_transferred(to, ok=ok)
 
     # Becoming leader
 

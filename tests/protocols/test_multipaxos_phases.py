@@ -7,12 +7,13 @@ from random import Random
 
 import pytest
 
-from quorate.protocols.core import Configuration, Effects, Entry, Kind, Member, Message, Reason, Snapshot, proposed_again
+from quorate.protocols.core import Configuration, Effects, Entry, Kind, Member, Message, Reason, Snapshot, Transfer, proposed_again
 from quorate.protocols.log import pack, unpack
 from quorate.protocols.multipaxos import MultiPaxos, MultiPaxosOptions, Promised, multipaxos
 from quorate.protocols.multipaxos.messages import (
     Accept,
     Accepted,
+    Ask,
     AskReply,
     Chosen,
     Heartbeat,
@@ -111,6 +112,29 @@ def test_who_dropped_what_the_other_lacks_promises_nothing() -> None:
 
     assert [("n3", Preempted(N1, N3))] == sent
     assert N1 == core.state.ballot
+
+
+def test_who_asks_and_lacks_what_was_dropped_is_streamed_the_snapshot_once() -> None:
+    """There may be no leader to send it, and nobody else who may lead."""
+    snapshot = Snapshot("s", 5, N1, MEMBERS)
+    core = node("n2", Promised(N1, 5), snapshot=snapshot)
+    core.receive("n3", Ask(N1, 3))
+    core.receive("n3", Ask(N1, 3))
+    effects, sent = turn(core)
+    core.transferred("n3", snapshot, False)
+    core.receive("n3", Ask(N1, 3))
+    core.tick(1)
+    at_once, _ = turn(core)
+    for _ in range(OPTIONS.transfer_retry_ticks):
+        core.tick(1)
+    core.receive("n3", Ask(N1, 3))
+    later = core.take()
+
+    assert [("n3", AskReply(N1, N1, False))] * 2 == sent
+    assert [Transfer("n3", snapshot)] == effects.transfers
+    assert [] == at_once.transfers
+    assert later is not None
+    assert [Transfer("n3", snapshot)] == later.transfers
 
 
 def test_votes_beyond_a_gap_are_told_apart() -> None:

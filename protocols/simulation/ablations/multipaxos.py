@@ -72,7 +72,7 @@ ROWS: tuple[Row, ...] = (
     _row(without.ProposesItsOwn, 0, "Made Simple, P2c", "what was reported is proposed again, before anything else", *WRONG),
     # Phase 2
     _row(without.VotesBelowAPromise, 14, "Made Simple, P1a", "no vote below a promise", TERM_GROWS, *WRONG),
-    _row(without.CountsVotesOfAnyone, 6, "Made Simple 2.2", "only votes of acceptors count", *WRONG),
+    _row(without.CountsVotesOfAnyone, 8, "Made Simple 2.2", "only votes of acceptors count", *WRONG),
     _row(without.BelievesEveryCommit, 55, "Made Simple 2.3", "a learner believes only of its votes in that ballot", COMMIT_GROWS, *WRONG),
     # The window
     _row(without.GovernedAtOnce, 8, "Made Simple 3", "a configuration governs alpha slots after its own", *WRONG),
