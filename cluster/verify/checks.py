@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from quorate.cluster.verify import booleans
 from quorate.cluster.verify.bank import check_bank
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.isolation import LEVELS
@@ -65,14 +66,16 @@ def named(model: str, level: str | None = None) -> Callable[[History, Budget], V
         raise BadRequest(f"there is no model {model!r}; the known ones are\n{known}")
     chosen = CHECKS[model]
     if level is None:
-        return partial(_judged, chosen.run)
+        return partial(_judged, model, chosen.run)
     if level not in chosen.levels:
         known = ", ".join(chosen.levels) or "none, it has only one"
         raise BadRequest(f"the model {model} has no level {level!r}; it has {known}")
-    return partial(_judged, chosen.levels[level])
+    return partial(_judged, model, chosen.levels[level])
 
 
-def _judged(run: Callable[[History, Budget], Verdict], history: History, budget: Budget) -> Verdict:
+def _judged(model: str, run: Callable[[History, Budget], Verdict], history: History, budget: Budget) -> Verdict:
+    if model in booleans.MODELS:
+        booleans.refuse_mixture(history)
     verdict = run(history, budget)
     if not history.operations and verdict.answer is Answer.VALID:
         return replace(verdict, answer=Answer.UNKNOWN, reason="no operations: nothing was checked.")
