@@ -27,13 +27,13 @@ Messages (messages.py)
     ReadIndexReply  leader -> any              when a round sent after the question was confirmed
 
 Persistent: the promised ballot (Promised), and in each slot the vote of the highest ballot, as an entry (index = slot, term = ballot)
-of which the later replaces the earlier; beside the promise how far all was known to be chosen when another configuration began to
-govern, since those whom it left out may be gone by the next start. Nothing is ever truncated, and slots may be missing below others: an
-acceptor votes for what arrives, in whatever order. Keeping each acceptor's votes contiguous would make the log simpler, but then
-nothing could be chosen out of order and one lost accept would hold up all after it; so the gap is real (slots.py), on disk too. What is
-applied is only what is chosen without a gap. What a value is does not depend on the ballot in which a node last voted for it: proposed
-again, it carries the ballot of its birth (core/values.py, PROPOSED_AGAIN), and that is the term of what is committed, on every node the
-same.
+of which the later replaces the earlier; beside the promise the node's own number, and how far all was known to be chosen when another
+configuration began to govern, since those whom it left out may be gone by the next start. Nothing is ever truncated, and slots may be
+missing below others: an acceptor votes for what arrives, in whatever order. Keeping each acceptor's votes contiguous would make the log
+simpler, but then nothing could be chosen out of order and one lost accept would hold up all after it; so the gap is real (slots.py), on
+disk too. What is applied is only what is chosen without a gap. What a value is does not depend on the ballot in which a node last voted
+for it: proposed again, it carries the ballot of its birth (core/values.py, PROPOSED_AGAIN), and that is the term of what is committed,
+on every node the same.
 
 Each origin is proposed for one slot, ever: by the leader that took it in, and proposed again only where it was voted for. So it can be
 chosen once at most, and it is superseded for good when another value is chosen in its slot.

@@ -105,6 +105,9 @@ class Acceptor:
     def on_heartbeat(self, me: Follower, sender: NodeId, message: Heartbeat) -> None:
         """Answered at once: it acknowledges no votes, so it need not wait behind the disk."""
         state = self.state
+        if message.number not in (0, state.number):
+            state.number = message.number
+            state.unsaved = True
         self.believe(me, message.commit)
         reply = HeartbeatReply(state.ballot, message.round, me.upto, state.known_durable)
         if state.promise_durable:

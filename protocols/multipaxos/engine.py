@@ -319,7 +319,7 @@ class MultiPaxos:
         self.elections.await_outcome()
         self.prepares.own_promise(me.phase)
         self.prepares.ask_acceptors(me)
-        if state.node not in state.present.voters:
+        if not state.decides(state.present):
             self._become_follower(state.ballot, None)  # what the reports showed to be chosen leaves us out
         elif state.node in me.phase.complete and self.prepares.has_quorum(me.phase, state.present):
             self._become_leader(me)
@@ -356,9 +356,7 @@ class MultiPaxos:
 
     def _become_preparing(self, *, hand_over: bool) -> None:
         state = self.state
-        member = state.present.get(state.node)
-        assert member is not None, state
-        state.set_ballot(next_ballot(state.seen, member.number))
+        state.set_ballot(next_ballot(state.seen, state.number))
         me = state.role = Preparing(hand_over)
         self.elections.await_outcome()
         state.note("preparing", first=state.commit + 1, hand_over=hand_over)

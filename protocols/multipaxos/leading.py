@@ -158,9 +158,11 @@ class Leading:
         me.heartbeat_at = state.now + state.options.heartbeat_ticks
         me.round_counting_due = True
         self.proposals.extend(me, again=True)
+        latest = state.configuration
         for name, peer in me.peers.items():
             known = min(peer.match, state.commit)
-            state.send(name, Heartbeat(state.ballot, known, me.round))
+            member = latest.get(name)
+            state.send(name, Heartbeat(state.ballot, known, me.round, 0 if member is None else member.number))
             peer.mark(me.round)
             peer.commit_sent = max(peer.commit_sent, known)
 

@@ -9,10 +9,12 @@ from quorate.protocols.core import Message, message
 @message(150)
 class Promised(Message):
     """The promise: durable before anything is answered in this ballot. No vote and no promise below it, ever. All up to `chosen` was
-    known to be chosen: a restarted node must not depend on acceptors whose configuration governs nothing any more."""
+    known to be chosen: a restarted node must not depend on acceptors whose configuration governs nothing any more. `number` is the
+    node's own, 0 while it does not know it: its name may have stood for another disk, in configurations that it has yet to learn."""
 
     ballot: int
     chosen: int
+    number: int
 
 
 @message(151)
@@ -86,11 +88,13 @@ class Accepted(Message):
 
 @message(158)
 class Heartbeat(Message):
-    """I lead. `commit` is bounded by what the receiver acknowledged, so it may be believed without looking."""
+    """I lead. `commit` is bounded by what the receiver acknowledged, so it may be believed without looking. `number` is the receiver's
+    in the configuration that has its disk."""
 
     ballot: int
     commit: int
     round: int
+    number: int
 
 
 @message(159)

@@ -30,7 +30,7 @@ class Proposals:
         if not state.rules.may_open(slot, state.commit, state.options.alpha):
             return False
         configuration = state.governing(slot)
-        return self.is_prepared(me, configuration) and state.node in configuration.voters
+        return self.is_prepared(me, configuration) and state.decides(configuration)
 
     def is_prepared(self, me: Leader, configuration: Configuration) -> bool:
         """Whether a quorum of it has promised our ballot; once it has, that stays so."""

@@ -70,6 +70,10 @@ class Rules:
         """What was reported is proposed again before anything else (P2c; section 3)."""
         return True
 
+    def is_oneself(self, number: int, own: int) -> bool:
+        """A node that lost its disk comes back under its name, and is none of the acceptors that this name stood for before."""
+        return number == own
+
     # Phase 2
 
     def may_accept(self, ballot: int, promised: int) -> bool:

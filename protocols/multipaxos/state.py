@@ -44,6 +44,9 @@ class State:
         self.log = Slots(base, base_term, [entry for entry in entries if entry.index > base])
         self.ballot = promise.ballot if promise else 0
         """The highest ballot promised; a leader's own."""
+        member = members.get(node)
+        self.number = promise.number if promise is not None and promise.number else 0 if member is None else member.number
+        """Ours as a member, with this disk; 0 while unknown."""
         self.seen = self.ballot
         """The highest ballot heard of."""
         self.unsaved = False
@@ -99,6 +102,11 @@ class State:
         """The configuration that governs the next slot to be chosen."""
         return self.governing(self.commit + 1)
 
+    def decides(self, configuration: Configuration) -> bool:
+        """Whether this node, with the disk that it has, is an acceptor of that configuration; its name alone says little of old ones."""
+        member = configuration.get(self.node)
+        return member is not None and member.voter and self.rules.is_oneself(member.number, self.number)
+
     @property
     def governed(self) -> int:
         """A configuration chosen up to here governs every slot that is not chosen yet."""
@@ -116,7 +124,7 @@ class State:
         self.unsaved = True
 
     def promise(self) -> Message:
-        return Promised(self.rules.ballot_to_persist(self.ballot), self.rules.chosen_to_persist(self.commit))
+        return Promised(self.rules.ballot_to_persist(self.ballot), self.rules.chosen_to_persist(self.commit), self.number)
 
     def mark_known(self, serial: int) -> None:
         """The batch `serial` says how far all is chosen."""

@@ -51,7 +51,7 @@ class Turn:
         state = self.state
         self.proposals.choose(me)
         self.settle()
-        removed = state.node not in state.present.voters and state.present.index <= self.changes.commit
+        removed = not state.decides(state.present) and state.present.index <= self.changes.commit
         if removed:
             self._hand_on(me)
         elif self.handover.running is None:

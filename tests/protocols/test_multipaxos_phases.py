@@ -69,16 +69,16 @@ def test_a_promise_is_durable_before_it_is_sent() -> None:
     effects = core.take()
 
     assert effects is not None
-    assert Promised(N1, 0) == effects.promise
+    assert Promised(N1, 0, 2) == effects.promise
     assert [] == effects.sends
     assert [Promise(N1, 1, 0, 0, 0, b"")] == [send.message for send in effects.sends_after_sync]
 
 
 def test_nothing_is_promised_or_voted_for_below_a_promise() -> None:
-    core = node("n2", Promised(N3, 0))
+    core = node("n2", Promised(N3, 0, 0))
     core.receive("n1", Prepare(N1, 1, False))
     core.receive("n1", Accept(N1, 0, 1, pack([vote(1, N1)])))
-    core.receive("n1", Heartbeat(N1, 0, 1))
+    core.receive("n1", Heartbeat(N1, 0, 1, 2))
     effects, sent = turn(core)
 
     assert [] == effects.entries
@@ -86,7 +86,7 @@ def test_nothing_is_promised_or_voted_for_below_a_promise() -> None:
 
 
 def test_a_promise_survives_a_restart_and_so_do_the_votes() -> None:
-    core = node("n2", Promised(N1, 0), [vote(1, N1, b"a"), vote(3, N1, b"c")])
+    core = node("n2", Promised(N1, 0, 0), [vote(1, N1, b"a"), vote(3, N1, b"c")])
     core.receive("n3", Prepare(N3, 1, False))
     _, sent = turn(core)
 
@@ -94,7 +94,7 @@ def test_a_promise_survives_a_restart_and_so_do_the_votes() -> None:
 
 
 def test_a_long_report_comes_in_parts() -> None:
-    core = node("n2", Promised(N1, 0), [vote(slot, N1, b"x" * 30) for slot in (1, 2, 3)])
+    core = node("n2", Promised(N1, 0, 0), [vote(slot, N1, b"x" * 30) for slot in (1, 2, 3)])
     core.receive("n3", Prepare(N3, 1, False))
     _, (first,) = turn(core)
     core.receive("n3", Prepare(N3, 2, False))
@@ -106,7 +106,7 @@ def test_a_long_report_comes_in_parts() -> None:
 
 
 def test_who_dropped_what_the_other_lacks_promises_nothing() -> None:
-    core = node("n2", Promised(N1, 5), snapshot=Snapshot("s", 5, N1, MEMBERS))
+    core = node("n2", Promised(N1, 5, 0), snapshot=Snapshot("s", 5, N1, MEMBERS))
     core.receive("n3", Prepare(N3, 4, False))
     _, sent = turn(core)
 
@@ -117,7 +117,7 @@ def test_who_dropped_what_the_other_lacks_promises_nothing() -> None:
 def test_who_asks_and_lacks_what_was_dropped_is_streamed_the_snapshot_once() -> None:
     """There may be no leader to send it, and nobody else who may lead."""
     snapshot = Snapshot("s", 5, N1, MEMBERS)
-    core = node("n2", Promised(N1, 5), snapshot=snapshot)
+    core = node("n2", Promised(N1, 5, 0), snapshot=snapshot)
     core.receive("n3", Ask(N1, 3))
     core.receive("n3", Ask(N1, 3))
     effects, sent = turn(core)
@@ -135,6 +135,31 @@ def test_who_asks_and_lacks_what_was_dropped_is_streamed_the_snapshot_once() -> 
     assert [] == at_once.transfers
     assert later is not None
     assert [Transfer("n3", snapshot)] == later.transfers
+
+
+def test_a_node_on_a_new_disk_is_none_of_the_acceptors_that_its_name_stood_for() -> None:
+    """1. n2, which came back on an empty disk, learns a configuration in which another disk of n2 alone decides. 2. No leader is heard any
+    more: it asks nobody and prepares nothing. 3. It learns its own number, and the configuration that has it: now it does."""
+    core = multipaxos("n2", Configuration(), OPTIONS, Random(1), 1, None, None, [])
+    old, new = (Configuration((Member("n2", number),)).encode() for number in (2, 9))
+    core.receive("n1", Accept(N1, 1, 1, pack([Entry(1, N1, 0, Kind.CONFIGURATION, old)])))
+    turn(core)
+    core.receive("n1", Accept(N1, 5, 1, pack([Entry(slot, N1, 0, Kind.NOOP, b"") for slot in range(2, 6)])))
+    turn(core)
+    for _ in range(5 * OPTIONS.election_ticks):
+        core.tick()
+    before = (core.state.present.voters, core.state.ballot)
+    core.receive("n1", Heartbeat(N1, 5, 2, 9))
+    core.receive("n1", Accept(N1, 9, 1, pack([Entry(6, N1, 0, Kind.CONFIGURATION, new)] + [vote(slot, N1) for slot in range(7, 10)])))
+    effects, _ = turn(core)
+    for _ in range(5 * OPTIONS.election_ticks):
+        core.tick()
+
+    assert (frozenset({"n2"}), N1) == before
+    assert isinstance(effects.promise, Promised)
+    assert 9 == effects.promise.number
+    assert core.state.ballot > N1
+    assert 9 == core.state.ballot % 256
 
 
 def test_votes_beyond_a_gap_are_told_apart() -> None:
@@ -161,7 +186,7 @@ def test_a_copy_of_an_accept_is_acknowledged_and_not_written_again() -> None:
 
 def test_a_learner_believes_only_of_its_votes_in_that_ballot() -> None:
     """Slot 2 was voted for in an older ballot: what is chosen there may be another value."""
-    core = node("n2", Promised(N1, 0), [vote(1, N1, b"a"), vote(2, N1, b"old")])
+    core = node("n2", Promised(N1, 0, 0), [vote(1, N1, b"a"), vote(2, N1, b"old")])
     core.receive("n3", Accept(N3, 2, 1, pack([vote(1, N3, b"a")])))
     effects, _ = turn(core)
 
@@ -169,7 +194,7 @@ def test_a_learner_believes_only_of_its_votes_in_that_ballot() -> None:
 
 
 def test_what_the_leader_bounded_by_our_acknowledgement_is_believed_after_a_restart() -> None:
-    core = node("n2", Promised(N1, 0), [vote(1, N1, b"a"), vote(2, N1, b"b")])
+    core = node("n2", Promised(N1, 0, 0), [vote(1, N1, b"a"), vote(2, N1, b"b")])
     core.receive("n3", Chosen(N3, 2))
     effects, _ = turn(core)
 
@@ -193,7 +218,7 @@ def test_of_what_is_reported_the_highest_ballot_is_proposed_again_and_gaps_are_f
     mine = [vote(1, N1, b"low"), vote(4, N1, b"mine")]
     ballot = (2 << 8) | 1
     report = Promise(ballot, 1, 4, 4, 0, pack([vote(1, N2, b"high")]))
-    core = leader(mine, Promised(N2, 0), report)
+    core = leader(mine, Promised(N2, 0, 0), report)
     effects, _ = turn(core)
 
     assert [proposed_again(vote(1, N2, b"high"), ballot), proposed_again(vote(4, N1, b"mine"), ballot)] == [
@@ -205,7 +230,7 @@ def test_of_what_is_reported_the_highest_ballot_is_proposed_again_and_gaps_are_f
 
 def test_what_is_committed_is_the_value_as_it_was_first_proposed() -> None:
     ballot = (2 << 8) | 1
-    core = leader([vote(1, N1, b"a")], Promised(N1, 0))
+    core = leader([vote(1, N1, b"a")], Promised(N1, 0, 0))
     turn(core)
     core.receive("n2", Accepted(ballot, 1, (), 1))
     effects, _ = turn(core)

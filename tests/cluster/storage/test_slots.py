@@ -65,8 +65,8 @@ def test_an_idle_groups_votes_are_written_anew_with_all_that_counts(tmp_path: Pa
 def test_a_core_made_from_the_log_reports_every_vote_and_knows_what_is_chosen(tmp_path: Path) -> None:
     world, _ = after_a_crash(
         tmp_path,
-        Effects(1, promise=Promised(257, 0), entries=[vote(1, 257, b"a"), vote(3, 257, b"c")]),
-        Effects(2, promise=Promised(258, 1), entries=[vote(3, 258, b"C")]),
+        Effects(1, promise=Promised(257, 0, 0), entries=[vote(1, 257, b"a"), vote(3, 257, b"c")]),
+        Effects(2, promise=Promised(258, 1, 0), entries=[vote(3, 258, b"C")]),
     )
     world.crash()
     recovered = world.storage("g").load()
