@@ -1,6 +1,7 @@
 """The engines by name, and how a node's configuration becomes an engine's options."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from quorate.cluster.runtime.config import TICK_MS, NodeConfig
@@ -9,6 +10,7 @@ from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
 from quorate.protocols.kraft import KRaftOptions, kraft
 from quorate.protocols.multipaxos import MultiPaxosOptions, multipaxos
 from quorate.protocols.raft import RaftOptions, raft
+from quorate.protocols.terms.options import TermOptions
 from quorate.protocols.zab import ZabOptions, zab
 
 ENVELOPED_BYTES_MAX = REQUEST_SIZE_MAX + 64
@@ -79,7 +81,7 @@ def multipaxos_options(config: NodeConfig) -> MultiPaxosOptions:
     )
 
 
-_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {
+_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], TermOptions | ZabOptions | MultiPaxosOptions]]] = {
     "raft": (raft, raft_options),
     "zab": (zab, zab_options),
     "kraft": (kraft, kraft_options),
@@ -90,4 +92,5 @@ _ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], object]]] = {
 def make_core(config: NodeConfig, initial: Configuration, rng: Random, incarnation: int, recovered: Recovered) -> Core:
     """The core of one group, fresh or from what the log gave back."""
     factory, options = _ENGINES[config.engine]
-    return factory(config.node, initial, options(config), rng, incarnation, recovered.promise, recovered.snapshot, recovered.entries)
+    figures = replace(options(config), storage=recovered.storage)
+    return factory(config.node, initial, figures, rng, incarnation, recovered.promise, recovered.snapshot, recovered.entries)

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from random import Random
 
 import uvloop
@@ -245,7 +246,13 @@ class Node:
         path, files = self._directory.snapshots_path(group), self._directory.files
         snapshots = SnapshotStore(path, files=files, marked=lambda: log.marked, beside=around.beside, rng=around.rng)
         transport = GroupTransport(self._network, group)
-        core = around.make_core(config, initial, Random(around.rng.getrandbits(64)), self._directory.incarnation, recovered)
+        core = around.make_core(
+            config,
+            initial,
+            Random(around.rng.getrandbits(64)),
+            self._directory.incarnation,
+            replace(recovered, storage=self._directory.storage),
+        )
         machine = make_machine(config.machine)
         work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
         replica = Replica(

@@ -22,6 +22,8 @@ class Recovered:
     promise: Message | None = None
     snapshot: Snapshot | None = None
     entries: list[Entry] = field(default_factory=list)
+    storage: str = ""
+    """The id of the disk that it lies on, where that is known."""
 
 
 class Storage(Protocol):

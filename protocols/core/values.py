@@ -117,6 +117,11 @@ class Configuration:
     def get(self, name: NodeId) -> Member | None:
         return next((member for member in self.members if member.name == name), None)
 
+    def has_voter(self, name: NodeId, storage: str) -> bool:
+        """Whether that member votes, with that disk. An id that one side does not know ("") stands for any."""
+        member = self.get(name)
+        return member is not None and member.voter and (not storage or member.storage in ("", storage))
+
     def with_member(self, member: Member) -> "Configuration":
         """Added, or put in the place of the member with the same name."""
         rest = tuple(other for other in self.members if other.name != member.name)

@@ -135,7 +135,9 @@ class Elections:
 
     def may_prepare(self, *, hand_over: bool = False) -> bool:
         """Whether this node could lead: an acceptor of the next slot, bound to no lease."""
-        return self.state.decides(self.state.present) and (hand_over or not self.promise_left())
+        state = self.state
+        ours = state.decides(state.present) and state.present.has_voter(state.node, state.options.storage)
+        return ours and (hand_over or not self.promise_left())
 
     def ask(self, me: Asking) -> bool:
         """Ask all other acceptors. Whether nobody else need be asked."""

@@ -5,7 +5,7 @@ adapter translates its own words into these.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from quorate.protocols.core import Core, CoreFactory, Effects, Message, NodeId
@@ -43,6 +43,13 @@ class Laws(Protocol):
 
     def wrote(self, node: "Node", core: Core, effects: Effects) -> None:
         """The node's batch is in its log, though not durable yet, and nothing of it that must wait for the disk has left."""
+
+
+def on_disk(options: object, storage: str) -> object:
+    """These options for a node that votes with that disk, where the engine asks for it."""
+    if is_dataclass(options) and not isinstance(options, type) and "storage" in {field.name for field in fields(options)}:
+        return replace(options, storage=storage)
+    return options
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from quorate.protocols.core import (
 from quorate.protocols.simulation.clock import NodeClock
 from quorate.protocols.simulation.disk import Fold, SimulatedDisk
 from quorate.protocols.simulation.doom import Doom
+from quorate.protocols.simulation.engine import on_disk
 from quorate.protocols.simulation.host import Host
 from quorate.protocols.simulation.requests import Requests
 from quorate.protocols.simulation.snapshots import Snapshots
@@ -86,7 +87,7 @@ class Node:
         self.written = self.disk.durable.copy()
         self._ticks = self.clock.ticks(self.host.schedule.now)
         rng = Random(f"{self.name}/{self.incarnation}/{self.host.settings.variant}/{self.host.rng.getrandbits(32)}")
-        factory, options = self.host.engine.factory, self.host.options_of(self.name)
+        factory, options = self.host.engine.factory, on_disk(self.host.options_of(self.name), self.storage)
         self.core = factory(
             self.name, self.bootstrap, options, rng, self.incarnation, recovered.promise, recovered.snapshot, recovered.entries
         )

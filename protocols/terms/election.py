@@ -134,7 +134,8 @@ class Elections(Generic[Figures, RuleSet, Follows, Peer]):
         # A voter that its latest configuration leaves out may be the only one to hold it: until that commits, it must
         # be able to lead, not counting itself (4.2.2). Changes are alone, so the one before the latest is committed,
         # whether this node knows it or not: after a restart it knows no commit index, and a joiner's first is empty.
-        voter = state.node in latest.voters or (latest.index > state.commit and state.node in state.configurations[-2].voters)
+        node, disk = state.node, state.options.storage
+        voter = latest.has_voter(node, disk) or (latest.index > state.commit and state.configurations[-2].has_voter(node, disk))
         if not voter or state.options.priority == NEVER_ELECTED:
             return False
         return hand_over or not self.is_bound()

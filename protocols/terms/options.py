@@ -53,6 +53,10 @@ class TermOptions:
     target_priority: int = NO_PRIORITY
     """The highest priority of the cluster, same on all nodes. Lower ranks stand back until it fell to theirs."""
 
+    storage: str = ""
+    """The id of the disk that this node votes with. Its log may still end at a configuration that names an earlier disk, which was lost:
+    by that one it leads nobody, not even itself."""
+
     def __post_init__(self) -> None:
         positive = (
             "heartbeat_ticks lease_ticks failover_ticks_min failover_tries "

@@ -215,6 +215,8 @@ class Elections:
         if not me.ballot.number:
             return None
         agreed = [name for name in voters if me.votes.get(name) == me.ballot]
+        if state.node in agreed and not state.configuration.has_voter(state.node, state.options.storage):
+            agreed.remove(state.node)
         if not rules.quorum_of(agreed, state.configuration):
             me.decide_at = None
         elif len(agreed) == len(voters):

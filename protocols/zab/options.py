@@ -51,6 +51,10 @@ class ZabOptions:
     waiting_reads_max: int = 100_000
     """Reads without an answer; beyond it they are refused as overloaded."""
 
+    storage: str = ""
+    """The id of the disk that this node votes with. Its log may still end at a configuration that names an earlier disk, which was lost:
+    by that one it leads nobody, not even itself."""
+
     def __post_init__(self) -> None:
         positive = (
             "heartbeat_ticks lease_ticks settle_ticks notify_ticks_min retry_ticks proposal_bytes_max window_messages window_bytes "
