@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cluster import Pace
+from quorate.cluster.runtime.config import ENGINES
 
 PEERS = ("etcd", "zookeeper", "redis")
 KINDS = ("native", "python")
@@ -21,7 +22,7 @@ Three members each, default settings, data on one file system. Every round takes
 busy moment meets all of them: compare ratios within one run, never figures of two runs. 10,000 random keys, 100-byte values,
 closed loops with N requests in flight. Quorate is driven by one process with ordinary `await client.put(...)` calls; peers by
 their own clients in Go and Java ("etcd", "zookeeper") and by Python clients from PyPI ("etcd-python", ...). Afterwards every
-write that Quorate acknowledged is read back."""
+write that Quorate acknowledged is read back. "quorate" runs Raft; --engines adds clusters of other engines beside it."""
 
 EXAMPLES = """\
 examples:
@@ -29,6 +30,7 @@ examples:
   scripts/bench --install-peers                          Debian's etcd, ZooKeeper, Redis, Go and Java (as root)
   scripts/bench --against etcd,zookeeper                 the whole comparison; takes an hour
   scripts/bench --against etcd --clients native --ops write --in-flight 64,256 --rounds 3
+  scripts/bench --engines zab,kraft,multipaxos --ops write --in-flight 64,256     engines beside Raft, with their ratios to it
   scripts/bench --state --soak 600                       memory, restart and snapshot of a million keys; elections under load
 
 exit codes: 0 done, 1 a measurement failed or an acknowledged write was lost, 2 wrong usage"""
@@ -39,6 +41,7 @@ class Options:
     """What one run shall measure."""
 
     against: list[str]
+    engines: list[str]
     clients: list[str]
     ops: list[str]
     in_flight: list[int]
@@ -46,7 +49,6 @@ class Options:
     trials: int
     pace: Pace
     warm_up_s: float
-    quorate: bool
     spread_reads: bool
     state: bool
     state_keys: int
@@ -95,6 +97,7 @@ def parse(words: list[str]) -> Options:
     )
     add = parser.add_argument
     add("--against", type=_names(PEERS), default=[], metavar="LIST", help=f"peers to compare with: {','.join(PEERS)}")
+    add("--engines", type=_names(ENGINES), default=["raft"], metavar="LIST", help=f"Quorate's engines beside raft: {','.join(ENGINES)}")
     add("--clients", type=_names(KINDS), default=list(KINDS), metavar="LIST", help="the peers' clients: native,python (both)")
     add("--ops", type=_names(OPS), metavar="LIST", help="write,read,failover (all; none with --state or --soak)")
     add("--in-flight", type=_counts, default=[1, 16, 64, 256], metavar="LIST", help="requests in flight (1,16,64,256)")
@@ -113,6 +116,8 @@ def parse(words: list[str]) -> Options:
     given = parser.parse_args(words)
     if given.only_peers and (not given.against or given.state or given.soak):
         parser.error("--only-peers needs --against, and goes with neither --state nor --soak")
+    if given.only_peers and given.engines != ["raft"]:
+        parser.error("--only-peers leaves all of Quorate out: give it without --engines")
     if given.data is not None and not given.data.is_dir():
         parser.error(f"--data: {given.data} is not an existing folder")
     ops = given.ops if given.ops is not None else ([] if given.state or given.soak else list(OPS))
@@ -126,6 +131,7 @@ def parse(words: list[str]) -> Options:
     )
     return Options(
         against=given.against,
+        engines=[] if given.only_peers else list(dict.fromkeys(["raft", *given.engines])),
         clients=given.clients,
         ops=ops,
         in_flight=given.in_flight,
@@ -133,7 +139,6 @@ def parse(words: list[str]) -> Options:
         trials=given.trials or rounds,
         pace=pace,
         warm_up_s=2.0 if quick else 8.0,
-        quorate=not given.only_peers,
         spread_reads=given.spread_reads,
         state=given.state,
         state_keys=given.state_keys,

@@ -15,6 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NODE = (sys.executable, "-m", "quorate.cluster.cli.main", "node", "--config")
 CLIENT = (sys.executable, Path(__file__).parent / "load" / "quorate_load.py")
 SYNC_COUNTER = "quorate_log_sync_count_total"
+REFERENCE = "raft"
+"""The engine of the system "quorate"; the others are named "quorate-zab" and so on."""
+BY_HAND = frozenset({"logship"})
+"""Engines without elections: nobody takes over from a leader that is killed."""
+
+
+def system_name(engine: str) -> str:
+    return "quorate" if engine == REFERENCE else f"quorate-{engine}"
 
 
 def environment() -> dict[str, str]:
@@ -24,10 +32,9 @@ def environment() -> dict[str, str]:
 
 
 class Quorate(Cluster):
-    name = "quorate"
-
-    def __init__(self, children: Children, data: Path) -> None:
+    def __init__(self, children: Children, data: Path, engine: str = REFERENCE) -> None:
         super().__init__(children, data)
+        self.name = system_name(engine)
         ports = free_ports(3 * MEMBERS)
         self._clients, peers, self._http = ports[:MEMBERS], ports[MEMBERS : 2 * MEMBERS], ports[2 * MEMBERS :]
         members = "".join(
@@ -36,7 +43,7 @@ class Quorate(Cluster):
         )
         for n in range(MEMBERS):
             self.config(n).write_text(
-                f'cluster = "bench"\nnode = "n{n + 1}"\ndata = {json.dumps(str(data / f"n{n + 1}"))}\n'
+                f'cluster = "bench"\nengine = "{engine}"\nnode = "n{n + 1}"\ndata = {json.dumps(str(data / f"n{n + 1}"))}\n'
                 f'[peer]\nlisten = "127.0.0.1:{peers[n]}"\n[client]\nlisten = "127.0.0.1:{self._clients[n]}"\n'
                 f'[http]\nlisten = "127.0.0.1:{self._http[n]}"\n{members}'
             )

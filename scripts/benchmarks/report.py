@@ -62,13 +62,14 @@ class Report:
         for op, title in (("write", "Writes"), ("read", "Linearizable reads")):
             if results.systems(op):
                 self._cells(results, op, title)
+                self._engines(results, op, title)
                 self._ratios(results, op, title)
                 self._costs(results, op, title)
         if results.systems("failover"):
             self._failovers(results)
         for op, title in (("state", "State"), ("soak", "Soak: full load for long"), ("verify", "Read back: every acknowledged write")):
             for row in results.rows(op=op):
-                self._facts(title, row)
+                self._facts(title if row["system"] == "quorate" else f"{title} ({row['system']})", row)
         self._targets(results)
 
     def _table(self, title: str, *columns: str) -> Table:
@@ -112,7 +113,7 @@ class Report:
         self._console.print(table)
 
     def _ratios(self, results: Results, op: str, title: str) -> None:
-        others = [system for system in results.systems(op) if system != "quorate"]
+        others = [system for system in results.systems(op) if not system.startswith("quorate")]
         if not others or "quorate" not in results.systems(op):
             return
         counts = results.in_flight(op)
@@ -121,6 +122,19 @@ class Report:
         for peer in others:
             ratios = [results.ratios(field, op, peer, count) for field in ("ops_per_s", "p99_ms") for count in counts]
             table.add_row(peer, *(f"{median(each):.2f}" if each else NOTHING for each in ratios))
+        self._console.print(table)
+
+    def _engines(self, results: Results, op: str, title: str) -> None:
+        """The other way round than beside peers: what part of Raft's figures an engine reaches."""
+        engines = [system for system in results.systems(op) if system.startswith("quorate-")]
+        if not engines:
+            return
+        counts = results.in_flight(op)
+        columns = [f"{what} at {count}" for what in ("rate", "p50 time") for count in counts]
+        table = self._table(f"{title}: engine / Raft, in the same round", "engine", *columns)
+        for engine in engines:
+            quotients = [results.quotients(field, op, (engine, "quorate"), count) for field in ("ops_per_s", "p50_ms") for count in counts]
+            table.add_row(engine.removeprefix("quorate-"), *(spread(each, 2) for each in quotients))
         self._console.print(table)
 
     def _failovers(self, results: Results) -> None:

@@ -34,11 +34,14 @@ class Results:
 
     def ratios(self, field: str, op: str, peer: str, in_flight: int) -> list[float]:
         """quorate / peer, round by round."""
-        ours, theirs = (
-            {row["round"]: float(str(row[field])) for row in self.rows(op=op, system=system, in_flight=in_flight)}
-            for system in ("quorate", peer)
+        return self.quotients(field, op, ("quorate", peer), in_flight)
+
+    def quotients(self, field: str, op: str, systems: tuple[str, str], in_flight: int) -> list[float]:
+        """The first system's figure divided by the second's, in each round that has both."""
+        above, below = (
+            {row["round"]: float(str(row[field])) for row in self.rows(op=op, system=system, in_flight=in_flight)} for system in systems
         )
-        return [ours[round_] / theirs[round_] for round_ in ours if theirs.get(round_)]
+        return [above[round_] / below[round_] for round_ in above if below.get(round_)]
 
     def ratio(self, field: str, op: str, peer: str, in_flight: int) -> float | None:
         """The median of the ratios within each round."""

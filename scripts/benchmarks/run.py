@@ -20,7 +20,7 @@ from benchmarks.cluster import Cluster, Row, System, cell, failover, fill
 from benchmarks.endurance import measure_state, soak
 from benchmarks.options import Options
 from benchmarks.processes import BenchError, Children, LoadGenerator
-from benchmarks.quorate_cluster import CLIENT, Quorate, environment
+from benchmarks.quorate_cluster import BY_HAND, CLIENT, REFERENCE, Quorate, environment, system_name
 from benchmarks.report import Report
 
 WARM_UP_IN_FLIGHT = 64
@@ -52,8 +52,8 @@ class Run:
         """Start all clusters and clients and warm them up; notes about what is left out."""
         options = self._options
         there, notes = peers.prepare(options.against, options.clients)
-        if options.quorate:
-            self._start_quorate()
+        for engine in options.engines:
+            self._start_quorate(engine)
         for peer in there:
             cluster = self._begin(peer.make(self._children, self._data / peer.clients[0][0]))
             for name, command, fails_over in peer.clients:
@@ -71,13 +71,14 @@ class Run:
         cluster.start()
         return cluster
 
-    def _start_quorate(self) -> System:
-        cluster = self._begin(Quorate(self._children, self._data / "quorate"))
-        return self._attach(cluster, "quorate", list(CLIENT), environment(), True)
+    def _start_quorate(self, engine: str = REFERENCE) -> System:
+        name = system_name(engine)
+        cluster = self._begin(Quorate(self._children, self._data / name, engine))
+        return self._attach(cluster, name, list(CLIENT), environment(), engine not in BY_HAND)
 
     def _attach(self, cluster: Cluster, name: str, command: peers.Command, env: dict[str, str] | None, fails_over: bool) -> System:
         log = self._data / f"client-{name}.log"
-        extra = ["spread"] if name == "quorate" and self._options.spread_reads else []
+        extra = ["spread"] if isinstance(cluster, Quorate) and self._options.spread_reads else []
         child = self._children.spawn([*command, ",".join(cluster.endpoints), *extra], log, piped=True, env=env)
         system = System(name, cluster, LoadGenerator(child, name, log), fails_over)
         self._systems.append(system)
@@ -101,7 +102,7 @@ class Run:
                     self._take(system, {"round": round_}, partial(failover, system, options.pace, round_))
 
     def _take(self, system: System, facts: Row, measure: Callable[[], Row]) -> None:
-        """One measurement. A peer that breaks is left out from then on; Quorate ends the run."""
+        """One measurement. A peer or an engine that breaks is left out from then on; Quorate's Raft ends the run."""
         if system.name in self.broken:
             return
         try:
@@ -115,18 +116,20 @@ class Run:
 
     def _facts(self, system: System, op: str, round_: int) -> Row:
         """What else a row must say to be compared with others."""
-        spread: Row = {"spread_reads": self._options.spread_reads} if system.name == "quorate" and op == "read" else {}
+        ours = isinstance(system.cluster, Quorate)
+        spread: Row = {"spread_reads": self._options.spread_reads} if ours and op == "read" else {}
         return {"round": round_} | spread
 
     def verify(self) -> bool:
-        """Read back every key that Quorate acknowledged a write of."""
+        """Read back every key that Quorate acknowledged a write of, on each engine that did not break."""
+        intact = True
         for system in self._systems:
-            if system.name == "quorate":
-                progress("reading back every acknowledged write")
+            if isinstance(system.cluster, Quorate) and system.name not in self.broken:
+                progress(f"reading back every acknowledged write, {system.name}")
                 lines = list(system.client.ask("verify", within_s=VERIFY_WITHIN_S))
-                self.emit({"system": "quorate", "op": "verify"} | json.loads(lines[-1]))
-                return self.rows[-1]["lost"] == 0
-        return True
+                self.emit({"system": system.name, "op": "verify"} | json.loads(lines[-1]))
+                intact = intact and self.rows[-1]["lost"] == 0
+        return intact
 
     def estimate_s(self) -> float:
         """How long the rounds will take."""

@@ -23,6 +23,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 ledger = importlib.import_module("benchmarks.load.ledger")
 cluster = importlib.import_module("benchmarks.cluster")
 processes = importlib.import_module("benchmarks.processes")
+options = importlib.import_module("benchmarks.options")
+results = importlib.import_module("benchmarks.results")
+targets = importlib.import_module("benchmarks.targets")
 
 
 @pytest.mark.process
@@ -53,6 +56,33 @@ def test_a_wrong_option_says_what_is_accepted() -> None:
 
     assert 2 == done.returncode
     assert "unknown: 'consul'; known: etcd, zookeeper, redis" in done.stderr
+
+
+def test_an_unknown_engine_lists_the_known_ones() -> None:
+    done = bench("--engines", "zab,chain")
+
+    assert 2 == done.returncode
+    assert "unknown: 'chain'; known: raft, zab, " in done.stderr
+
+
+def test_engines_run_beside_raft_which_is_always_there() -> None:
+    assert ["raft"] == options.parse(["--quick"]).engines
+    assert ["raft", "zab", "kraft"] == options.parse(["--engines", "zab,kraft,raft"]).engines
+    assert [] == options.parse(["--only-peers", "--against", "etcd"]).engines
+
+
+def test_an_engine_is_judged_by_its_part_of_rafts_rate_within_each_round() -> None:
+    cells = [("quorate", 0, 100.0), ("quorate-zab", 0, 90.0), ("quorate", 1, 1000.0), ("quorate-zab", 1, 720.0), ("quorate-zab", 2, 1.0)]
+    found = results.Results(
+        [
+            {"system": system, "op": "write", "in_flight": 64, "round": round_, "ops_per_s": rate, "p99_ms": 1.0}
+            for system, round_, rate in cells
+        ]
+    )
+    judged = [target for target in targets.judge(found) if "of Raft" in target.text]
+
+    assert [0.9, 0.72] == found.quotients("ops_per_s", "write", ("quorate-zab", "quorate"), 64)
+    assert [("writes at 64: zab at least 80% of Raft", "0.81 x", True)] == [(one.text, one.measured, one.met) for one in judged]
 
 
 def test_the_ledger_accepts_only_writes_that_can_be_the_last_one() -> None:
