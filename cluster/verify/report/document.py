@@ -9,15 +9,18 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def document(history: History, verdict: Verdict) -> dict[str, Json]:
-    """Everything that the checker said."""
+    """Everything that the checker said of a history."""
+    return {"file": history.source, **told(verdict), "run": {name: plain(fact) for name, fact in history.facts.items()}}
+
+
+def told(verdict: Verdict) -> dict[str, Json]:
+    """The verdict alone; `reading.verdict` is the way back."""
     return {
-        "file": history.source,
         "model": verdict.model,
         "verdict": verdict.answer.value,
         "reason": verdict.reason,
         "findings": [_finding(each) for each in verdict.findings],
         "facts": dict(verdict.facts),
-        "run": {name: plain(fact) for name, fact in history.facts.items()},
     }
 
 
