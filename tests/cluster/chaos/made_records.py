@@ -24,6 +24,28 @@ NODES = ("n1", "n2", "n3")
 DURATION_MS = 12_000.0
 CUT_MS, HEALED_MS = 4_000.0, 7_000.0
 VIOLATION_MS = 7_412.0
+PHASES = (
+    Phase("load", 0, 3_000),
+    Phase("faults", 3_000, 8_000),
+    Phase("heal", 8_000, 8_300),
+    Phase("converge", 8_300, 9_500),
+    Phase("final reads", 9_500, 10_400),
+    Phase("check", 10_400, DURATION_MS),
+)
+FAULTS = (
+    FaultBand("f1", "jitter", "jitter 50ms±30ms n2>n3", (), ("n2>n3",), 3_200, 5_200, {"frames delayed": 812}),
+    FaultBand(
+        "f2",
+        "partition",
+        "isolate leader (n1)",
+        ("n1",),
+        ("n1>n2", "n2>n1", "n1>n3", "n3>n1"),
+        CUT_MS,
+        HEALED_MS,
+        {"frames held": 90, "frames dropped": 31},
+    ),
+    FaultBand("f3", "pause", "pause n3 --for 400ms", ("n3",), (), 7_400, 7_800, {"processes": 1}),
+)
 
 
 def passed() -> RunRecord:
@@ -42,28 +64,8 @@ def passed() -> RunRecord:
         calibration={"rounds": 2000, "frame_bytes": 128, "added_one_way_p50_us": 61.5, "added_one_way_p99_us": 140.25},
         verdict=RunVerdict.PASSED,
         reasons=("Linearizable, all nodes converged, and no fault missed.",),
-        phases=(
-            Phase("load", 0, 3_000),
-            Phase("faults", 3_000, 8_000),
-            Phase("heal", 8_000, 8_300),
-            Phase("converge", 8_300, 9_500),
-            Phase("final reads", 9_500, 10_400),
-            Phase("check", 10_400, DURATION_MS),
-        ),
-        faults=(
-            FaultBand("f1", "jitter", "jitter 50ms±30ms n2>n3", (), ("n2>n3",), 3_200, 5_200, {"frames delayed": 812}),
-            FaultBand(
-                "f2",
-                "partition",
-                "isolate leader (n1)",
-                ("n1",),
-                ("n1>n2", "n2>n1", "n1>n3", "n3>n1"),
-                CUT_MS,
-                HEALED_MS,
-                {"frames held": 90, "frames dropped": 31},
-            ),
-            FaultBand("f3", "pause", "pause n3 --for 400ms", ("n3",), (), 7_400, 7_800, {"processes": 1}),
-        ),
+        phases=PHASES,
+        faults=FAULTS,
         buckets=tuple(_bucket(number) for number in range(80)),
         roles={
             "n1": (
