@@ -1,0 +1,241 @@
+"""Faults of processes, clocks, disks and members, as values.
+
+The rule: `ends_itself` says whether the node puts it right alone when its time is over; the others need an act at the end (a start, a
+signal, a change of the members), which whoever began them owes.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from quorate.cluster.chaos.link_faults import Names, joined
+from quorate.cluster.chaos.units import say_ms
+
+PROCESS, CLOCK, DISK, MEMBERS = "process", "clock", "disk", "members"
+"""The kinds of these faults."""
+
+
+class NodeFault(Protocol):
+    """What all faults of nodes have."""
+
+    verb: ClassVar[str]
+    kind: ClassVar[str]
+    ends_itself: ClassVar[bool]
+
+    @property
+    def nodes(self) -> Names: ...
+
+
+# -- processes
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """kill -9; started again at the end. With the faulty files that is a power cut: what was not synced is lost. `lose_unsynced` lets the
+    disk stall first, so that there is something to lose; `torn_tail` does too, and then any sectors of it reach the disk."""
+
+    nodes: Names
+    lose_unsynced: bool = False
+    torn_tail: bool = False
+    verb: ClassVar[str] = "kill"
+    kind: ClassVar[str] = PROCESS
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        how = " --torn-tail" if self.torn_tail else " --lose-unsynced" if self.lose_unsynced else ""
+        return f"kill {joined(self.nodes)}{how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A graceful stop, with a hand-over; started again at the end."""
+
+    nodes: Names
+    verb: ClassVar[str] = "stop"
+    kind: ClassVar[str] = PROCESS
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"stop {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A graceful stop and a start at once."""
+
+    nodes: Names
+    verb: ClassVar[str] = "restart"
+    kind: ClassVar[str] = PROCESS
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"restart {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The process stands still (SIGSTOP), its connections stay open; it goes on at the end."""
+
+    nodes: Names
+    verb: ClassVar[str] = "pause"
+    kind: ClassVar[str] = PROCESS
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"pause {joined(self.nodes)}"
+
+
+# -- clocks
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The node's clock jumps by `offset_ms`, or runs fast or slow by `drift_ppm`; at the end it is set right, a jump again."""
+
+    nodes: Names
+    offset_ms: int = 0
+    drift_ppm: int = 0
+    verb: ClassVar[str] = "clock"
+    kind: ClassVar[str] = CLOCK
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        sign = "+" if self.offset_ms > 0 else "-"
+        offset = f" {sign}{say_ms(abs(self.offset_ms))}" if self.offset_ms else ""
+        return f"clock {joined(self.nodes)}{offset}{f' drift {self.drift_ppm}ppm' if self.drift_ppm else ''}"
+
+
+# -- disks
+
+
+@dataclass(frozen=True, slots=True)
+class SlowDisk:
+    """Every fsync takes so much longer."""
+
+    nodes: Names
+    delay_ms: float
+    verb: ClassVar[str] = "slow-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"slow-disk {joined(self.nodes)} {say_ms(self.delay_ms)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StallDisk:
+    """No fsync ends before the fault does."""
+
+    nodes: Names
+    verb: ClassVar[str] = "stall-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"stall-disk {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FullDisk:
+    """Nothing can be written (ENOSPC): the replica stops at its next batch, and starts again at the end."""
+
+    nodes: Names
+    verb: ClassVar[str] = "full-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"full-disk {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FailDisk:
+    """Every fsync fails (EIO): the replica stops, and starts again at the end."""
+
+    nodes: Names
+    verb: ClassVar[str] = "fail-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"fail-disk {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LyingDisk:
+    """fsync succeeds and does nothing. No engine survives the crash of a majority of such disks: for runs that must fail."""
+
+    nodes: Names
+    verb: ClassVar[str] = "lying-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"lying-disk {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlipBit:
+    """The node is killed, a bit in the middle of its log rots, and it is started: it refuses. At the end its disk is replaced."""
+
+    nodes: Names
+    verb: ClassVar[str] = "flip-bit"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"flip-bit {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WipeDisk:
+    """The node comes back under its name with an empty disk, and must not vote. At the end the member is replaced."""
+
+    nodes: Names
+    verb: ClassVar[str] = "wipe-disk"
+    kind: ClassVar[str] = DISK
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"wipe-disk {joined(self.nodes)}"
+
+
+# -- members
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """The node is taken out of the cluster; at the end it is a voter again."""
+
+    nodes: Names
+    verb: ClassVar[str] = "remove"
+    kind: ClassVar[str] = MEMBERS
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"remove {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """The node is taken out and added as a learner, which receives everything and does not vote; at the end it votes again."""
+
+    nodes: Names
+    verb: ClassVar[str] = "learner"
+    kind: ClassVar[str] = MEMBERS
+    ends_itself: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"learner {joined(self.nodes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The leadership is handed over, to this node or to whoever has caught up."""
+
+    nodes: Names = ()
+    verb: ClassVar[str] = "transfer"
+    kind: ClassVar[str] = MEMBERS
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"transfer {joined(self.nodes)}".rstrip()
