@@ -228,12 +228,13 @@ class Elections:
         return None
 
     def _may_join(self, me: Looking, leader: NodeId, message: Notification) -> bool:
-        """The leader itself says that it leads, and a quorum, with us, follows it. A node whose configuration is not the
-        leader's cannot tell a quorum: there the leader's word must do."""
-        state = self.state
+        """The leader itself says that it leads, and a quorum, with us, follows it. A node whose configuration is not the leader's
+        cannot tell a quorum: there the leader's word must do. One that was never committed may have given its index to the leader's."""
+        state, configuration = self.state, self.state.configuration
         if not self.hears_us(leader):
             return False
+        if message.configuration != configuration.index or configuration.index > state.commit:
+            return True
         followers = {name for name, other in me.settled.items() if other.leader == leader}
         followers |= {name for name, ballot in me.votes.items() if ballot.leader == leader}
-        configuration = state.configuration
-        return message.configuration != configuration.index or state.rules.quorum_of(followers | {state.node}, configuration)
+        return state.rules.quorum_of(followers | {state.node}, configuration)

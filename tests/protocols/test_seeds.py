@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.protocols.simulation.campaign import EVENTS
 from quorate.protocols.simulation.case import Case, Subject
 from quorate.protocols.simulation.engines import ENGINES, load
 
@@ -13,21 +14,21 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "seeds"
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(seed, the bug and where it is held)"""
+def lines(path: Path) -> Iterator[tuple[Case, str]]:
+    """(the run, the bug and where it is held)"""
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
-            match = re.fullmatch(r"(\d+) +(\S.*; .*)", line)
-            assert match, f"{path.name}: a line is `SEED  what it found; the test that holds it`, not {line!r}"
-            yield int(match[1]), match[2]
+            match = re.fullmatch(r"(\d+)(?:@(\d+))? +(\S.*; .*)", line)
+            assert match, f"{path.name}: a line is `SEED[@STEPS]  what it found; the test that holds it`, not {line!r}"
+            yield Case(int(match[1]), int(match[2] or EVENTS)), match[3]
 
 
-SEEDS = [(path.stem, seed, bug) for path in sorted(FOLDER.glob("*.txt")) for seed, bug in lines(path)]
+SEEDS = [(path.stem, case, bug) for path in sorted(FOLDER.glob("*.txt")) for case, bug in lines(path)]
 
 
-@pytest.mark.parametrize(("engine", "seed", "bug"), SEEDS, ids=[f"{engine}-{seed}" for engine, seed, _ in SEEDS])
-def test_a_seed_that_found_a_bug_holds(engine: str, seed: int, bug: str) -> None:
-    result = Subject(load(engine)).run(Case(seed))
+@pytest.mark.parametrize(("engine", "case", "bug"), SEEDS, ids=[f"{engine}-{case.seed}" for engine, case, _ in SEEDS])
+def test_a_seed_that_found_a_bug_holds(engine: str, case: Case, bug: str) -> None:
+    result = Subject(load(engine)).run(case)
 
     assert result.violation is None, f"{bug}: {result.violation}"
 

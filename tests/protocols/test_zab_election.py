@@ -1,9 +1,9 @@
 """ZAB, phase 0: fast leader election (ZooKeeper's FastLeaderElection), with our two rules for links that are half open."""
 
-from quorate.protocols.core import COUNTER_BITS, Configuration, Member
+from quorate.protocols.core import COUNTER_BITS, Configuration, Entry, Kind, Member
 from quorate.protocols.zab.messages import FOLLOWING, LEADING, Notification
 from quorate.protocols.zab.roles import Follower, Leader, Looking
-from tests.protocols.zab_lone import FIVE, OPTIONS, Lone, history
+from tests.protocols.zab_lone import FIVE, OPTIONS, THREE, Lone, history
 
 
 def ballot(node: Lone) -> str:
@@ -186,6 +186,15 @@ def test_a_joiner_that_knows_no_members_takes_the_leaders_word() -> None:
     node.votes("n3", state=LEADING, number=0, configuration=5)
 
     assert isinstance(node.core.state.role, Follower)
+
+
+def test_who_holds_a_change_that_was_never_committed_takes_the_word_of_a_leader_that_put_another_at_its_index() -> None:
+    """Seed 7000403: n3 wrote its own removal at 1, and by that n1, whose disk is lost, and n2 were needed. n2 led by another 1."""
+    removal = Entry(1, 1, 0, Kind.CONFIGURATION, THREE.without("n3").encode())
+    node = Lone("n3", accepted=1, current=1, entries=[removal])
+    node.votes("n2", state=LEADING, number=0, epoch=2, last_term=2, last_index=1, configuration=1)
+
+    assert "n2" == node.core.state.role.leader  # type: ignore[union-attr]
 
 
 def test_a_vote_still_counts_when_its_voter_has_decided_before_us() -> None:
