@@ -106,6 +106,8 @@ class Client:
         """Copies without an answer."""
         self._attempt = 0
         self._target: NodeId | None = None
+        self.awake_ns = 0
+        """When its nap ends, or ended."""
         self._renew()
 
     def _renew(self) -> None:
@@ -235,9 +237,11 @@ class Client:
             self._process = workload.processes
         elif outcome is Outcome.DONE and call.writes:
             workload.acknowledged()
-        if workload.rng.randrange(PPM) < workload.settings.nap_ppm:
+        if workload.rng.randrange(PPM) < workload.settings.nap_ppm and not workload.patient:
             self._attempt += 1
-            workload.schedule.after(workload.rng.randrange(*NAP_NS), self.act)
+            nap_ns = workload.rng.randrange(*NAP_NS)
+            self.awake_ns = workload.schedule.now + nap_ns
+            workload.schedule.after(nap_ns, self.act)
         else:
             self._pause(pause_ns)
 
@@ -268,7 +272,8 @@ class Workload:
         self.on = True
         """While False, clients ask nothing new."""
         self.patient = False
-        """While True, clients wait out a log that is full of what they have repeated: on a slow network haste keeps it full."""
+        """While True, clients wait out a log that is full of what they have repeated: on a slow network haste keeps it full.
+        And none goes to sleep."""
         self.counts: dict[str, int] = {}
         """How many attempts ended how, by "kind outcome"."""
         self.processes = settings.clients
@@ -280,6 +285,10 @@ class Workload:
         if self.patient:
             return PATIENCE * self.settings.timeout_ns
         return self.settings.timeout_ns // (HASTE if self.rng.randrange(PPM) < self.settings.hasty_ppm else 1)
+
+    def asleep_ns(self) -> int:
+        """How long all clients sleep on; 0 if one is awake."""
+        return max(0, min(client.awake_ns for client in self._clients) - self.schedule.now)
 
     def start(self) -> None:
         for client in self._clients:

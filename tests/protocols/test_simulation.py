@@ -230,6 +230,22 @@ def test_bounds_are_stated_in_virtual_time() -> None:
 # --- what is owed ---
 
 
+def test_no_client_goes_to_sleep_while_progress_is_owed_and_nothing_is_owed_while_all_sleep() -> None:
+    """KRaft's seed 41590: a lone client slept for longer than the bound."""
+    campaign = Campaign(RAFT, 1, settings=Settings(clients=1, nap_ppm=1_000_000))
+    campaign.run(1, liveness=False)
+    while not campaign.workload.asleep_ns():
+        campaign.world.step()
+    wakes_ns = campaign.world.schedule.now + campaign.workload.asleep_ns()
+    campaign.workload.patient = True
+    campaign.world.schedule.run_until(wakes_ns - 1)
+    asleep = campaign.workload.counts.copy()
+    campaign.world.schedule.run_until(wakes_ns + SECOND)
+
+    assert sum(asleep.values()) + 10 < sum(campaign.workload.counts.values())
+    assert 0 == campaign.workload.asleep_ns()
+
+
 def test_a_learner_that_the_leader_will_promote_counts_as_a_voter_who_may_be_missing() -> None:
     """Found by seeds 1001587, 1006993 and 1008323: progress was demanded of a quorum that a promotion made too small."""
     world = World(RAFT, Settings(nodes=3), seed=1)
