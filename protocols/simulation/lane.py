@@ -28,6 +28,8 @@ class Fate:
     """It arrives damaged: the connection ends there."""
     held: bool = False
     """A cut stream keeps it until the cut is healed."""
+    streamed: bool = False
+    """It arrives behind all frames of the stream before it."""
 
 
 LOST = Fate()
@@ -58,6 +60,7 @@ class Lane:
     def rule(self, rule: Rule) -> None:
         self._rule = rule
         self._passed = {}
+        self._free_ns = 0
 
     def put(self, now_ns: int, kind: str, term: int, size: int) -> Fate:
         """The fate of the next frame."""
@@ -80,7 +83,11 @@ class Lane:
         delays = (self._streamed(frame, rule, now_ns, wait_ns),) if rule.stream else decide(self.key, frame, rule)
         if not rule.stream and wait_ns:
             delays = tuple(delay + wait_ns for delay in delays)
-        return Fate(delays, corrupts(self.key, frame, rule))
+        return Fate(delays, corrupts(self.key, frame, rule), streamed=rule.stream)
+
+    def rewind(self, due_ns: int) -> None:
+        """The last frame of the stream now arrives at this time: those after it are released anew."""
+        self._due_ns = due_ns
 
     def release(self, now_ns: int) -> int:
         """The delay of the next frame of a stream that was held and is now healed: the burst after the stall."""

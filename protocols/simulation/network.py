@@ -4,8 +4,9 @@ The rule it keeps: best effort, one way, never blocks; a full queue drops the ne
 directed link is one connection: a damaged frame ends it, and what is under way on it is lost.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from quorate.protocols.core import Message, NodeId
 from quorate.protocols.simulation.lane import Lane
@@ -29,10 +30,19 @@ Broke = Callable[[NodeId, NodeId], None]
 """(source, destination) of a connection that a damaged frame has ended."""
 
 
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One frame of a stream, under way."""
+
+    due_ns: int
+    message: Message
+    damaged: bool
+
+
 class Link(Lane):
     """One direction between two nodes."""
 
-    __slots__ = ("connection", "held", "queued")
+    __slots__ = ("connection", "flow", "held", "queued")
 
     def __init__(self, key: int, rule: Rule) -> None:
         super().__init__(key, rule)
@@ -41,6 +51,8 @@ class Link(Lane):
         """Counts connections: what was sent on an earlier one is lost."""
         self.held: list[Message] = []
         """What a stream keeps while it is cut."""
+        self.flow: deque[Parcel] = deque()
+        """What is under way on a stream, in order."""
 
 
 class Network:
@@ -97,6 +109,10 @@ class Network:
                 link.held.append(message)
                 return True
             delays = fate.delays_ns
+            if fate.streamed:
+                link.queued += 1
+                self._flow(link, source, destination, message, delays[0], fate.corrupt)
+                return True
             if fate.corrupt and delays:
                 link.queued += 1
                 self._schedule.after(delays[0], self._arrive_damaged, link, source, destination, link.connection)
@@ -108,6 +124,22 @@ class Network:
             link.queued += 1
             self._schedule.after(delay, self._arrive, link, link.connection, source, destination, message)
         return True
+
+    def _flow(self, link: Link, source: NodeId, destination: NodeId, message: Message, delay: int, damaged: bool) -> None:
+        """Put one frame of a stream behind those that are under way."""
+        parcel = Parcel(self._schedule.now + delay, message, damaged)
+        link.flow.append(parcel)
+        self._schedule.after(delay, self._emerge, link, parcel, source, destination)
+
+    def _emerge(self, link: Link, parcel: Parcel, source: NodeId, destination: NodeId) -> None:
+        """The next frame of a stream is there, unless it was hurried or lost with its connection."""
+        if not link.flow or link.flow[0] is not parcel:
+            return
+        link.flow.popleft()
+        if parcel.damaged:
+            self._arrive_damaged(link, source, destination, link.connection)
+        else:
+            self._arrive(link, link.connection, source, destination, parcel.message)
 
     def _arrive(self, link: Link, connection: int, source: NodeId, destination: NodeId, message: Message) -> None:
         link.queued -= 1
@@ -126,9 +158,10 @@ class Network:
 
     def _close(self, link: Link) -> None:
         link.connection += 1
-        self.lost += len(link.held)
-        link.queued -= len(link.held)
-        link.held = []
+        for waiting in (link.held, link.flow):
+            self.lost += len(waiting)
+            link.queued -= len(waiting)
+            waiting.clear()
 
     def close(self, name: NodeId) -> None:
         """All connections of this node end: what is under way to it or from it never arrives."""
@@ -152,11 +185,18 @@ class Network:
 
     def _set(self, source: NodeId, destination: NodeId, link: Link, rule: Rule) -> None:
         link.rule = rule
-        if link.held and not rule.cut:
-            held, link.held = link.held, []
-            for message in held:
-                delay = link.release(self._schedule.now)
-                self._schedule.after(delay, self._arrive, link, link.connection, source, destination, message)
+        if rule.cut:
+            return
+        released = deque((message, False) for message in link.held)
+        link.held.clear()
+        # What a stream has under way is not held up by a rule that has ended, or all that follows would wait behind it.
+        flow, latest_ns = link.flow, self._schedule.now + rule.delay_ns
+        while flow and flow[-1].due_ns > latest_ns:
+            parcel = flow.pop()
+            released.appendleft((parcel.message, parcel.damaged))
+            link.rewind(flow[-1].due_ns if flow else 0)
+        for message, damaged in released:
+            self._flow(link, source, destination, message, link.release(self._schedule.now), damaged)
 
     def is_cut(self, source: NodeId, destination: NodeId) -> bool:
         return self.link(source, destination).rule.cut

@@ -281,6 +281,47 @@ def test_a_stream_that_was_cut_gives_all_it_held_in_order_once_it_is_healed() ->
     assert 0 == heard.network.link("n1", "n2").queued
 
 
+def test_what_a_stream_has_under_way_is_not_held_up_by_a_rule_that_has_ended() -> None:
+    """Raft's seed 5000167. 1. Frame 1 is under way. 2. All that follows is lost again and again, for 12.6 s. 3. The link is healed."""
+    heard = Heard(Rule(delay_ns=MILLISECOND, stream=True))
+    heard.send(1)
+    heard.network.set([("n1", "n2")], Rule(delay_ns=MILLISECOND, drop_ppm=PPM, stream=True))
+    heard.send(2, 3)
+    heard.network.heal([("n1", "n2")])
+    heard.send(4)
+    heard.schedule.run_until(2 * MILLISECOND)
+
+    assert [1, 2, 3, 4] == heard.got
+    assert 0 == heard.network.link("n1", "n2").queued
+
+
+def test_a_line_made_faster_does_not_hold_up_what_waited_before_it() -> None:
+    heard = Heard(Rule(delay_ns=MILLISECOND, stream=True, bytes_per_s=1_000_000))
+    heard.network.set([("n1", "n2")], Rule(delay_ns=MILLISECOND, stream=True, bytes_per_s=10))
+    heard.send(1, 2)
+    heard.network.heal([("n1", "n2")])
+    heard.send(3)
+    heard.schedule.run_until(2 * MILLISECOND)
+
+    assert [1, 2, 3] == heard.got
+
+
+def test_a_damaged_frame_of_a_stream_takes_what_is_under_way_with_it_however_it_was_hurried() -> None:
+    """1 is damaged and held up; 2 is behind it; both are hurried by the heal, and so is the end of their connection."""
+    heard = Heard(Rule(delay_ns=MILLISECOND, stream=True))
+    heard.network.set([("n1", "n2")], Rule(delay_ns=MILLISECOND, drop_ppm=PPM, corrupt_ppm=PPM, stream=True))
+    heard.send(1, 2)
+    heard.network.heal([("n1", "n2")])
+    heard.send(3)
+    heard.schedule.run_until(2 * MILLISECOND)
+    heard.send(4)
+    heard.settle()
+
+    assert [4] == heard.got
+    assert [("n1", "n2")] == heard.broken
+    assert 0 == heard.network.link("n1", "n2").queued
+
+
 def test_a_connection_that_ends_takes_what_a_cut_stream_held() -> None:
     heard = Heard(Rule(delay_ns=MILLISECOND, stream=True))
     heard.network.cut([("n1", "n2")])

@@ -73,9 +73,9 @@ ROWS: tuple[Row, ...] = (
     # Phase 2
     _row(without.VotesBelowAPromise, 14, "Made Simple, P1a", "no vote below a promise", TERM_GROWS, *WRONG),
     _row(without.CountsVotesOfAnyone, 8, "Made Simple 2.2", "only votes of acceptors count", *WRONG),
-    _row(without.BelievesEveryCommit, 55, "Made Simple 2.3", "a learner believes only of its votes in that ballot", COMMIT_GROWS, *WRONG),
+    _row(without.BelievesEveryCommit, 6, "Made Simple 2.3", "a learner believes only of its votes in that ballot", COMMIT_GROWS, *WRONG),
     # The window
-    _row(without.GovernedAtOnce, 38, "Made Simple 3", "a configuration governs alpha slots after its own", *WRONG),
+    _row(without.GovernedAtOnce, 59, "Made Simple 3", "a configuration governs alpha slots after its own", *WRONG),
     _row(without.OpensEverySlot, 0, "Made Simple 3", "at most alpha slots are open", WINDOW, *WRONG),
     _row(without.TwoChangesAtOnce, 50, "package page", "one change at a time", ONE_CHANGE, *WRONG),
     # Reads
