@@ -1,7 +1,8 @@
 """The proxy's control API: JSON over HTTP.
 
-PUT /faults, GET /faults, POST /heal, GET /links, GET /ports, GET /events (server-sent events), GET /metrics, POST /calibrate; and
-Toxiproxy's (see toxiproxy). An error is {"error": {"code", "message"}}: 400 wrong, 404 unknown, 429 too much, 503 not now.
+PUT /faults, GET /faults, POST /heal, GET /links, GET /ports, GET /events (server-sent events), PUT, GET and DELETE /frames,
+GET /metrics, POST /calibrate; and Toxiproxy's (see toxiproxy). An error is {"error": {"code", "message"}}: 400 wrong, 404 unknown,
+429 too much, 503 not now.
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from pydantic import ValidationError
 from quorate.cluster.admin.http import METRICS_TYPE, exposition
 from quorate.cluster.faults.calibration import Calibration, calibrate
 from quorate.cluster.faults.network import ProxyNetwork
-from quorate.cluster.faults.payloads import CalibrationPayload, HealPayload, TransactionPayload, explain
+from quorate.cluster.faults.payloads import CalibrationPayload, HealPayload, TapPayload, TransactionPayload, explain
 from quorate.cluster.faults.probe import probe_all
-from quorate.cluster.faults.selectors import find_leader
+from quorate.cluster.faults.selectors import Selection, find_leader
+from quorate.cluster.faults.tap import Flight
 from quorate.cluster.faults.toxics import Toxics
 from quorate.cluster.faults.toxiproxy import Toxiproxy
 from quorate.cluster.faults.transactions import Transactions, UnknownTransaction
@@ -49,6 +51,9 @@ class Control:
         router.add_get("/links", self._links)
         router.add_get("/ports", self._ports)
         router.add_get("/events", self._events)
+        router.add_put("/frames", self._tap)
+        router.add_get("/frames", self._frames)
+        router.add_delete("/frames", self._untap)
         router.add_get("/metrics", self._metrics)
         router.add_post("/calibrate", self._calibrate)
         self.toxiproxy.add_to(router)
@@ -123,6 +128,31 @@ class Control:
         finally:
             waiting.cancel()
         return response
+
+    async def _tap(self, request: web.Request) -> web.Response:
+        """Begin to keep what becomes of each frame; what was kept before is gone."""
+        payload = TapPayload.model_validate_json(await request.read() or b"{}")
+        network = self.network
+        chosen = Selection(tuple(network.nodes), tuple(network.links), network.seed, leader=None).all_links(payload.links)
+        network.tap(chosen, payload.keep)
+        return web.json_response({"keep": payload.keep, "links": [network.links[pair].name for pair in chosen]})
+
+    async def _untap(self, request: web.Request) -> web.Response:
+        self.network.untap()
+        return web.json_response({})
+
+    async def _frames(self, request: web.Request) -> web.Response:
+        """Those sent in ?from_ns=...&until_ns=..., by the clock of `now_ns`."""
+        tapped = self.network.tapped
+        if tapped is None:
+            raise BadRequest("no frames are kept; begin it with PUT /frames")
+        bounds = [request.query.get("from_ns", "0"), request.query.get("until_ns", str(self.network.timing.now_ns()))]
+        if not all(bound.isdecimal() for bound in bounds):
+            raise BadRequest(f"from_ns and until_ns: nanoseconds of this machine's boot clock, not {' and '.join(bounds)!r:.80}")
+        flights = tapped.flights(*map(int, bounds))
+        return web.json_response(
+            {"now_ns": self.network.timing.now_ns(), "missed": tapped.missed, "columns": Flight._fields, "frames": flights}
+        )
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = exposition(lambda: samples(self.network, len(self.transactions.living)))

@@ -6,13 +6,16 @@ the message inside ("Append", "Vote"), or "hello" and "welcome", or a client's m
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgpack
 
 import quorate.cluster.runtime.engines  # registers the messages of every engine  # noqa: F401
 from quorate.cluster.wire.rpc import CLIENT_ELEMENTS_MAX, CLIENT_FRAME_MAX, NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE
 from quorate.protocols.core.messages import TAGS
+
+if TYPE_CHECKING:
+    from quorate.cluster.faults.tap import Seen
 
 KIND_CHARACTERS_MAX = 40
 """A type is a key of tables and metrics: what a stranger sends must not make it long."""
@@ -33,6 +36,8 @@ class Frame:
     """Of the message inside, which ends the frame and is covered by its checksum."""
     handshake: object = None
     """What a hello or a welcome says: such a frame belongs to its connection, it is never doubled, damaged or delivered on another."""
+    seen: "Seen | None" = None
+    """Where a tap on its link wants to be told what becomes of it."""
 
 
 class Framer(Protocol):

@@ -13,6 +13,7 @@ from quorate.cluster.faults.fault import Fault, Mode, no_fault
 from quorate.cluster.faults.framing import Frame
 from quorate.cluster.faults.merging import merged
 from quorate.cluster.faults.parcels import Orphans
+from quorate.cluster.faults.tap import Tap
 from quorate.protocols.simulation.lane import Fate, Lane
 from quorate.protocols.simulation.policy import PPM, link_key, mix
 from quorate.protocols.simulation.shapes import Pair
@@ -72,6 +73,7 @@ class Link:
         """One for each open connection, oldest first."""
         self.orphans = Orphans()
         self.connections = 0
+        self.tap: Tap | None = None
 
     def __repr__(self) -> str:
         return f"<Link {self.name} {self.mode.value} {self.by or 'open'} pipes={len(self.pipes)}>"
@@ -121,6 +123,8 @@ class Link:
         kind = frame.kind if frame.kind in counts.frames or len(counts.frames) < KINDS_MAX else "other"
         counts.frames[kind] += 1
         counts.bytes[kind] += len(frame.data)
+        if self.tap is not None:
+            self.tap.see(self.name, frame)
 
     @property
     def queued_frames(self) -> int:

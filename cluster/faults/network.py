@@ -4,7 +4,7 @@ The rule: links are named source>destination and exist from the start; a fault o
 is changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -13,6 +13,7 @@ from quorate.cluster.faults.fault import Mode
 from quorate.cluster.faults.framing import ClientFramer, PeerFramer, RawFramer, ReplyFramer
 from quorate.cluster.faults.link import Link
 from quorate.cluster.faults.listener import Port
+from quorate.cluster.faults.tap import Tap
 from quorate.cluster.faults.timing import Timing
 from quorate.cluster.wire.errors import BadRequest
 from quorate.protocols.simulation.shapes import Pair
@@ -44,6 +45,7 @@ class ProxyNetwork:
         self.timing = timing
         self.seed = seed
         self.events = Events(timing)
+        self.tapped: Tap | None = None
         self.links: dict[Pair, Link] = {}
         self.ports: dict[Pair, Port] = {}
         where = listen or {}
@@ -75,6 +77,18 @@ class ProxyNetwork:
         if found is None:
             raise BadRequest(f"no link {pair[0]}>{pair[1]}; there are: {', '.join(link.name for link in self.links.values())}")
         return found
+
+    def tap(self, pairs: Iterable[Pair], keep: int) -> None:
+        """Keep what becomes of each frame of these links, from now on, instead of what was kept so far."""
+        self.untap()
+        self.tapped = Tap(self.timing, keep)
+        for pair in pairs:
+            self.links[pair].tap = self.tapped
+
+    def untap(self) -> None:
+        self.tapped = None
+        for link in self.links.values():
+            link.tap = None
 
     @property
     def peer_pairs(self) -> list[Pair]:

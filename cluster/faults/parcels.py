@@ -25,6 +25,11 @@ class Parcel:
     due_ns: int
     torn: bool = False
 
+    def lose(self) -> None:
+        """It will not arrive."""
+        if self.frame.seen is not None:
+            self.frame.seen.copies -= 1
+
 
 class Orphans:
     """Of one link."""
@@ -42,11 +47,17 @@ class Orphans:
                 self._waiting.append((identity, parcel))
                 self._size += len(parcel.data)
             else:
+                parcel.lose()
                 lost += 1
         return lost
 
     def claim(self, identity: object, now_ns: int) -> tuple[list[Parcel], int]:
         """Those of these two that are still to come, and how many of the others are lost now."""
         waiting, self._waiting, self._size = self._waiting, [], 0
-        claimed = [parcel for whose, parcel in waiting if whose == identity and parcel.due_ns >= now_ns]
+        claimed: list[Parcel] = []
+        for whose, parcel in waiting:
+            if whose == identity and parcel.due_ns >= now_ns:
+                claimed.append(parcel)
+            else:
+                parcel.lose()
         return claimed, len(waiting) - len(claimed)

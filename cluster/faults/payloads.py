@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from quorate.cluster.faults.fault import Fault, Mode, Slicer
+from quorate.cluster.faults.tap import KEEP_MAX
 from quorate.cluster.runtime.config import checked_name
 from quorate.cluster.wire.errors import BadRequest
 from quorate.protocols.core.messages import TAGS
@@ -206,6 +207,13 @@ class HealPayload(Payload):
 
     id: Identifier | None = None
     verify: bool = True
+
+
+class TapPayload(Payload):
+    """PUT /frames."""
+
+    keep: int = Field(default=200_000, ge=1, le=KEEP_MAX)
+    links: Names = ["*"]
 
 
 class CalibrationPayload(Payload):

@@ -184,7 +184,7 @@ class Pipe:
             self._drop(frame)
             return True
         if stream and self._held:
-            self._held.append(frame)
+            self._hold(frame)
             return True
         number = lane.frames
         fate = lane.put(now_ns, frame.kind, frame.term, len(frame.data))
@@ -194,14 +194,21 @@ class Pipe:
         if self._is_told:
             link.tell_decision(number, frame, "held" if fate.held else "passed" if fate.delays_ns else "dropped", fate)
         if fate.held:
-            self._held.append(frame)
+            self._hold(frame)
         elif fate.delays_ns:
             self._send(now_ns, number, frame, fate.delays_ns, fate.corrupt)
         else:
             self._drop(frame)
         return True
 
+    def _hold(self, frame: Frame) -> None:
+        self._held.append(frame)
+        if frame.seen is not None:
+            frame.seen.held = True
+
     def _drop(self, frame: Frame) -> None:
+        if frame.seen is not None:
+            frame.seen.copies = 0
         self.lost_handshake = self.lost_handshake or frame.handshake is not None
         self.link.counts.dropped += 1
         self.queued_bytes -= len(frame.data)
@@ -217,6 +224,8 @@ class Pipe:
                 data = damaged(key, number, data, frame.payload_size, header=fault.rule.corrupt_header)
             if tear := tears_at(key, number, fault, len(data)):
                 data, torn = data[:tear], True
+        if frame.seen is not None:
+            frame.seen.copies, frame.seen.corrupted = len(delays_ns), corrupt and frame.handshake is None
         self.queued_bytes += len(data) * len(delays_ns) - len(frame.data)
         counts.duplicated += len(delays_ns) - 1
         for delay_ns in delays_ns:
@@ -269,15 +278,19 @@ class Pipe:
         if fault.close_after_bytes is not None and self._passed_bytes + len(data) > fault.close_after_bytes:
             out.append(data[: max(0, fault.close_after_bytes - self._passed_bytes)])
             self._sink.write(b"".join(out))
+            parcel.lose()
             self._close_both()
             return False
         self._passed_bytes += len(data)
         if parcel.torn:
             out.append(data)
             counts.torn += 1
+            parcel.lose()
             self._sink.write(b"".join(out))
             self.break_off("a frame was torn")
             return False
+        if (seen := parcel.frame.seen) is not None:
+            seen.arrivals_ns.append(now_ns)
         if fault.slicer is None:
             out.append(data)
             return True
@@ -350,6 +363,9 @@ class Pipe:
         heapify(self._heap)
         self.queued_bytes -= sum(len(parcel.data) for parcel in leaving)
         outlive = not self.fault.rule.stream and not self.fault.half_open and self.identity is not None
+        if not outlive:
+            for parcel in leaving:
+                parcel.lose()
         self.link.counts.dropped += self.link.orphans.leave(self.identity, leaving) if outlive else len(leaving)
 
     def break_off(self, because: str) -> None:
