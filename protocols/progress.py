@@ -33,8 +33,9 @@ class CatchUp:
             self.fast = now - self.since < limit
             self.target, self.since = last, now
 
-    def done(self, match: int, now: int, limit: int) -> bool:
-        return self.fast and (match >= self.target or now - self.since < limit)
+    def done(self, match: int, last: int, now: int, limit: int) -> bool:
+        # Who holds everything ends a round in no time; without it, an idle group would never promote one that came slowly.
+        return match >= last or (self.fast and (match >= self.target or now - self.since < limit))
 
 
 @dataclass(slots=True)

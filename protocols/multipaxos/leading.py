@@ -46,7 +46,7 @@ class Leading:
     def lacks(self, me: Leader, name: NodeId) -> str:
         """Why the learner has not caught up; empty if it has."""
         state, peer = self.state, me.peers[name]
-        if peer.catch_up.done(peer.match, state.timer, state.options.election_ticks):
+        if peer.catch_up.done(peer.match, me.opened, state.timer, state.options.election_ticks):
             return ""
         return f"{name} holds {peer.match} of {me.opened} slots"
 

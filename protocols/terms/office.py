@@ -45,7 +45,7 @@ class Office(Generic[Figures, RuleSet, Follows, Peer]):
     def lacks(self, me: Leader[Peer], name: NodeId) -> str:
         """Why the learner has not caught up; empty if it has."""
         state, peer = self.state, me.peers[name]
-        if peer.catch_up.done(peer.match, state.timer, state.options.election_ticks):
+        if peer.catch_up.done(peer.match, state.log.last, state.timer, state.options.election_ticks):
             return ""
         return f"{name} holds {peer.match} of {state.log.last} entries"
 

@@ -98,11 +98,12 @@ def test_a_learner_is_caught_up_after_a_round_shorter_than_an_election_timeout()
     """Thesis 4.2.1, figure 4.5."""
     rounds = CatchUp(target=1000, since=0)
     rounds.advance(400, 1500, 150, 100)
-    assert not rounds.done(400, 150, 100)
+    assert not rounds.done(400, 1500, 150, 100)
     rounds.advance(1000, 1800, 300, 100)
-    assert not rounds.done(1000, 300, 100)
+    assert not rounds.done(1000, 1800, 300, 100)
     rounds.advance(1800, 1810, 380, 100)
 
-    assert rounds.done(1800, 380, 100)
-    assert not rounds.done(1800, 480, 100)
+    assert rounds.done(1800, 1810, 380, 100)
+    assert not rounds.done(1800, 1810, 480, 100)
+    assert rounds.done(1810, 1810, 480, 100), "who holds everything needs no round"
     assert REPLICATE == peer().state

@@ -25,7 +25,7 @@ ROWS: tuple[Row, ...] = (
     _row(without.FetchesAnywhere, 5, "KIP-595", "records follow a place that both logs hold", *WRONG_LOG),
     _row(without.TakesLateRecords, 0, "KIP-595", "records are taken in only where the log ends", *WRONG_LOG),
     _row(without.TruncatesToTheEpochThere, 4, "KIP-595", "what matches is never truncated", *WRONG_LOG),
-    _row(without.TruncatesToTheEndThere, 67, "KIP-595", "a diverging epoch ends where it ends in both logs", *STANDSTILL, kind=LIVENESS),
+    _row(without.TruncatesToTheEndThere, 78, "KIP-595", "a diverging epoch ends where it ends in both logs", *STANDSTILL, kind=LIVENESS),
     # Elections
     _row(shared.VoteNotPersisted, 0, "KIP-595", "the vote is durable before it is given", ONE_VOTE, *WRONG_LOG),
     _row(shared.TermNotPersisted, 0, "KIP-595", "the epoch is durable before anything is said in it", TERM_GROWS, ONE_VOTE, *WRONG_LOG),
