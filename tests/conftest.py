@@ -9,6 +9,10 @@ SKIPS_FORBIDDEN = os.environ.get("QUORATE_REQUIRE_SERVERS", "") not in ("", "0")
 """Set by .ci/run: a machine that should have every server must not pass by skipping the tests that need one."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", help="what the nodes of process tests run: an engine, or all; raft, and each where it matters most")
+
+
 def _forbid(report: pytest.TestReport | pytest.CollectReport) -> None:
     if SKIPS_FORBIDDEN and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr

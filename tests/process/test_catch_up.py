@@ -30,8 +30,8 @@ ELECTION_TIMEOUT_S = 1.0
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path, settings=SMALL_LOGS) as made:
+def cluster(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path, engine=engine, settings=SMALL_LOGS) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -83,6 +83,7 @@ async def settled(cluster: LocalCluster) -> None:
     await until(is_so, "all have applied the same")
 
 
+@pytest.mark.every_engine
 async def test_a_node_that_was_away_catches_up_by_snapshot_while_the_cluster_serves(cluster: LocalCluster) -> None:
     async with Workload(cluster.endpoints) as load:
         away = await asyncio.to_thread(follower, cluster)
@@ -121,6 +122,8 @@ async def test_a_node_that_dies_while_it_receives_a_snapshot_catches_up_after_al
     assert state(cluster, await asyncio.to_thread(cluster.wait_leader)) == state(cluster, away)
 
 
+@pytest.mark.every_engine
+@pytest.mark.failover
 async def test_a_leader_that_is_stopped_hands_over_and_no_client_with_a_session_notices(cluster: LocalCluster) -> None:
     async with Workload(cluster.endpoints) as load:
         await load.progress(100)
@@ -160,8 +163,8 @@ async def test_all_stopped_in_turn_end_cleanly_and_start_again(cluster: LocalClu
     assert 20 == len(state(cluster, "n1"))
 
 
-async def test_a_node_whose_disk_failed_stops_at_once_and_leaves_no_mark_of_a_clean_end(tmp_path: Path) -> None:
-    with LocalCluster.create(tmp_path, settings=SMALL_LOGS | {"faults": {"files": True, "admin": True}}) as cluster:
+async def test_a_node_whose_disk_failed_stops_at_once_and_leaves_no_mark_of_a_clean_end(tmp_path: Path, engine: str) -> None:
+    with LocalCluster.create(tmp_path, engine=engine, settings=SMALL_LOGS | {"faults": {"files": True, "admin": True}}) as cluster:
         cluster.start()
         cluster.wait_ready()
         broken = await asyncio.to_thread(follower, cluster)
@@ -175,8 +178,10 @@ async def test_a_node_whose_disk_failed_stops_at_once_and_leaves_no_mark_of_a_cl
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_node_that_waits_for_the_others_to_form_the_cluster_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
-    with LocalCluster.create(tmp_path, settings=SMALL_LOGS) as cluster:
+async def test_a_node_that_waits_for_the_others_to_form_the_cluster_stops_at_once(
+    tmp_path: Path, engine: str, number: signal.Signals
+) -> None:
+    with LocalCluster.create(tmp_path, engine=engine, settings=SMALL_LOGS) as cluster:
         cluster.start("n1")
         await until(lambda: bool(told(cluster, "n1", "forming the cluster")), "n1 waits")
         assert not cluster.status("n1").ready
@@ -201,8 +206,8 @@ async def test_a_node_that_was_taken_out_says_so(cluster: LocalCluster) -> None:
     assert 0 == cluster.exit_code(out)
 
 
-async def test_an_address_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
-    with LocalCluster.create(tmp_path, nodes=1, settings=SMALL_LOGS) as cluster:
+async def test_an_address_in_use_is_named_with_its_setting(tmp_path: Path, engine: str) -> None:
+    with LocalCluster.create(tmp_path, engine=engine, nodes=1, settings=SMALL_LOGS) as cluster:
         address = cluster.client_address("n1")
         host, port = address.rsplit(":", 1)
         taken = await asyncio.start_server(lambda reader, writer: None, host, int(port))

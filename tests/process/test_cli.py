@@ -32,8 +32,9 @@ class Ran(NamedTuple):
 class Terminal:
     """A person in front of one local cluster."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, engine: str = "raft") -> None:
         self.directory = directory
+        self.engine = engine
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("QUORATE_")}
         self.environment["QUORATE_LOCAL"] = str(directory)
 
@@ -49,6 +50,10 @@ class Terminal:
     def begin(self, *words: str) -> "subprocess.Popen[str]":
         return subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
 
+    def up(self, *words: str) -> Ran:
+        """The first start, and detached."""
+        return self("up", "--detach", "--engine", self.engine, *words)
+
     def clean_up(self) -> None:
         try:
             LocalCluster.open(self.directory).kill()
@@ -57,11 +62,11 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def shared(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[Terminal]:
     """Three nodes that all tests which only use a cluster share; each leaves them all running."""
-    terminal = Terminal(tmp_path_factory.mktemp("shared") / "cluster")
+    terminal = Terminal(tmp_path_factory.mktemp("shared") / "cluster", engine)
     try:
-        up = terminal("up", "--detach")
+        up = terminal.up()
         assert 0 == up.code, up
         yield terminal
     finally:
@@ -69,9 +74,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Terminal]:
+def own(tmp_path: Path, engine: str) -> Iterator[Terminal]:
     """A directory without a cluster."""
-    terminal = Terminal(tmp_path / "cluster")
+    terminal = Terminal(tmp_path / "cluster", engine)
     try:
         yield terminal
     finally:
@@ -202,6 +207,7 @@ def test_a_small_bench(shared: Terminal) -> None:
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
 
 
+@pytest.mark.failover
 def test_a_killed_node_is_shown_as_down_and_the_others_serve(shared: Terminal) -> None:
     shared("put", "survives", "yes")
 
@@ -294,7 +300,7 @@ def test_endpoints_stand_above_the_local_cluster(shared: Terminal) -> None:
 
 
 def test_data_survives_down_and_up(own: Terminal) -> None:
-    assert 0 == own("up", "--detach", "--nodes", "1", "--set", "timing.lease_ms=150").code
+    assert 0 == own.up("--nodes", "1", "--set", "timing.lease_ms=150").code
     own("put", "kept", "yes")
 
     down = own("down")
@@ -317,8 +323,9 @@ def voters(terminal: Terminal) -> list[str]:
     return [member["name"] for member in json.loads(listed.out) if member["voter"]] if listed.code == 0 else []
 
 
+@pytest.mark.failover
 def test_a_fourth_node_joins_and_a_wiped_one_is_replaced(own: Terminal) -> None:
-    assert 0 == own("up", "--detach").code
+    assert 0 == own.up().code
     own("put", "kept", "yes")
 
     added = own("start", "--new")
@@ -346,7 +353,7 @@ def test_a_fourth_node_joins_and_a_wiped_one_is_replaced(own: Terminal) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_in_the_foreground_stops_its_nodes_at_a_signal(own: Terminal, number: signal.Signals) -> None:
-    up = own.begin("up", "--nodes", "1")
+    up = own.begin("up", "--engine", own.engine, "--nodes", "1")
     read_until(up, "export QUORATE_ENDPOINTS")
     [pid] = pids(own)
 
@@ -359,7 +366,7 @@ def test_up_in_the_foreground_stops_its_nodes_at_a_signal(own: Terminal, number:
 
 
 def test_nodes_of_a_foreground_up_do_not_outlive_its_kill_9(own: Terminal) -> None:
-    up = own.begin("up", "--nodes", "1")
+    up = own.begin("up", "--engine", own.engine, "--nodes", "1")
     read_until(up, "export QUORATE_ENDPOINTS")
     [pid] = pids(own)
 
@@ -370,7 +377,7 @@ def test_nodes_of_a_foreground_up_do_not_outlive_its_kill_9(own: Terminal) -> No
 
 
 def test_one_directory_has_one_up_and_down_ends_it(own: Terminal) -> None:
-    up = own.begin("up", "--nodes", "1")
+    up = own.begin("up", "--engine", own.engine, "--nodes", "1")
     read_until(up, "export QUORATE_ENDPOINTS")
 
     second = own("up")

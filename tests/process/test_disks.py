@@ -21,16 +21,16 @@ TMPFS_MIB = 24
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path / "cluster", settings={"faults": {"files": True, "admin": True}}) as made:
+def cluster(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path / "cluster", engine=engine, settings={"faults": {"files": True, "admin": True}}) as made:
         made.start()
         made.wait_ready()
         yield made
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path / "cluster") as made:
+def plain(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path / "cluster", engine=engine) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -111,10 +111,12 @@ async def disk_fails_under_load(cluster: LocalCluster, faults: dict[str, int], w
         assert [] == await load.verify()
 
 
+@pytest.mark.failover
 async def test_a_leader_whose_fsync_fails_steps_down_and_never_acknowledges(cluster: LocalCluster) -> None:
     await disk_fails_under_load(cluster, {"fail_sync": errno.EIO}, "Input/output error")
 
 
+@pytest.mark.failover
 async def test_a_leader_whose_writes_fail_steps_down_and_never_acknowledges(cluster: LocalCluster) -> None:
     await disk_fails_under_load(cluster, {"fail_write": errno.EIO}, "Input/output error")
 
@@ -144,9 +146,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", mount], check=True)
 
 
-async def test_a_full_disk_makes_the_node_step_down_and_the_others_serve(small_disk: Path, tmp_path: Path) -> None:
+@pytest.mark.failover
+async def test_a_full_disk_makes_the_node_step_down_and_the_others_serve(small_disk: Path, tmp_path: Path, engine: str) -> None:
     settings = {"log": {"segment_mib": 4, "snapshot_mib": 4096}}
-    with LocalCluster.create(tmp_path / "cluster", settings=settings) as cluster:
+    with LocalCluster.create(tmp_path / "cluster", engine=engine, settings=settings) as cluster:
         cluster.configure("n1", {"data": str(small_disk / "n1")})
         cluster.start()
         cluster.wait_ready()

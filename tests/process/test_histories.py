@@ -24,8 +24,8 @@ OPERATIONS = 80
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path / "cluster") as made:
+def cluster(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path / "cluster", engine=engine) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -56,6 +56,8 @@ async def work(client: RecordedClient, number: int, half_way: asyncio.Event) -> 
             continue  # it is in the history
 
 
+@pytest.mark.every_engine
+@pytest.mark.failover
 async def test_what_clients_hear_while_the_leader_is_killed_has_one_order(cluster: LocalCluster, tmp_path: Path) -> None:
     leader = cluster.wait_leader()
     half_way = asyncio.Event()

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path) as made:
+def cluster(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path, engine=engine) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -51,6 +51,8 @@ async def peer_says(address: str, request: list[object]) -> object:
     return error or result
 
 
+@pytest.mark.every_engine
+@pytest.mark.failover
 async def test_a_wiped_node_does_not_vote_and_comes_back_by_replacement(cluster: LocalCluster) -> None:
     """
     1. n2's disk is wiped; under its old name it is refused, and says what to do.
@@ -144,25 +146,30 @@ async def test_a_directory_of_another_cluster_is_refused_and_says_whose_it_is(cl
     ("hello", "words"),
     [
         ([99, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1"], ["protocol 99", f"speaks {SPOKEN}"]),
-        ([SPOKEN, "elsewhere", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "raft"], ["elsewhere", "{cluster}"]),
-        ([SPOKEN, "{cluster}", "n2", "n3", 1, "disk", 0, "127.0.0.1:1", "raft"], ["n3", "this is n1"]),
+        ([SPOKEN, "elsewhere", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "{engine}"], ["elsewhere", "{cluster}"]),
+        ([SPOKEN, "{cluster}", "n2", "n3", 1, "disk", 0, "127.0.0.1:1", "{engine}"], ["n3", "this is n1"]),
         (
-            [SPOKEN, "{cluster}", "n2", "n1", 1, "another disk", -1, "127.0.0.1:1", "raft"],
+            [SPOKEN, "{cluster}", "n2", "n1", 1, "another disk", -1, "127.0.0.1:1", "{engine}"],
             ["another disk", "quorate member replace n2"],
         ),
-        ([SPOKEN, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "zab"], ["n2 runs the engine zab", "n1 runs raft"]),
+        ([SPOKEN, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "an engine"], ["n2 runs the engine an engine", "n1 runs {engine}"]),
     ],
     ids=["newer protocol", "other cluster", "wrong destination", "another disk", "another engine"],
 )
-async def test_a_strange_peer_is_refused_with_both_sides_named(cluster: LocalCluster, hello: list[object], words: list[str]) -> None:
-    name = cluster.record.cluster
-    fields = [field.replace("{cluster}", name) if isinstance(field, str) else field for field in hello]
+async def test_a_strange_peer_is_refused_with_both_sides_named(
+    cluster: LocalCluster, engine: str, hello: list[object], words: list[str]
+) -> None:
+    def filled(text: str) -> str:
+        return text.replace("{cluster}", cluster.record.cluster).replace("{engine}", engine)
+
+    fields = [filled(field) if isinstance(field, str) else field for field in hello]
     answer = await peer_says(cluster.record.nodes["n1"].peer, [0, 1, "hello", fields])
 
-    assert all(word.replace("{cluster}", name) in str(answer) for word in words), answer
+    assert all(filled(word) in str(answer) for word in words), answer
     assert cluster.status("n1").ready
 
 
+@pytest.mark.failover
 async def test_after_a_member_was_added_and_its_node_replaced_all_restart_together(cluster: LocalCluster) -> None:
     """What they know of each other then comes from their own logs alone, and not from the configuration files."""
     name = cluster.add_node()

@@ -21,8 +21,8 @@ KINDS = ("dropped", "duplicated", "inverted", "corrupted")
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path, proxied=True) as made:
+def cluster(tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path, engine=engine, proxied=True) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -99,6 +99,7 @@ async def test_no_peer_connection_goes_around_the_proxy(cluster: LocalCluster) -
         assert {f"{name}>{other}" for other in cluster.names if other != name} == used
 
 
+@pytest.mark.failover
 async def test_the_leader_is_isolated_and_healed_and_no_acknowledged_write_is_lost(cluster: LocalCluster) -> None:
     async with Control(cluster) as control, Workload(cluster.endpoints) as load:
         for _ in range(2):
@@ -116,6 +117,7 @@ async def test_the_leader_is_isolated_and_healed_and_no_acknowledged_write_is_lo
         assert [] == await load.verify()
 
 
+@pytest.mark.failover
 async def test_a_leader_that_is_not_heard_is_followed_by_another(cluster: LocalCluster) -> None:
     """One way: it hears everybody, nobody hears it."""
     async with Control(cluster) as control, Workload(cluster.endpoints) as load:
@@ -152,6 +154,7 @@ async def test_a_cluster_lives_with_loss_reordering_doubling_and_damage_on_every
         assert [] == await load.verify()
 
 
+@pytest.mark.failover
 async def test_nodes_go_on_without_the_proxy_with_whom_they_reach_and_find_it_again(cluster: LocalCluster) -> None:
     await asyncio.to_thread(cluster.proxy.kill)
     assert all(cluster.is_running(name) for name in cluster.names)
@@ -165,6 +168,6 @@ async def test_nodes_go_on_without_the_proxy_with_whom_they_reach_and_find_it_ag
         assert [] == await load.verify()
 
 
-def test_a_cluster_behind_a_proxy_does_not_grow(tmp_path: Path) -> None:
-    with LocalCluster.create(tmp_path, proxied=True) as cluster, pytest.raises(LocalError, match="it cannot grow"):
+def test_a_cluster_behind_a_proxy_does_not_grow(tmp_path: Path, engine: str) -> None:
+    with LocalCluster.create(tmp_path, engine=engine, proxied=True) as cluster, pytest.raises(LocalError, match="it cannot grow"):
         cluster.add_node()

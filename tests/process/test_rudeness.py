@@ -21,8 +21,8 @@ RESIDENT_MIB_MAX = 700
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path_factory.mktemp("rude")) as made:
+def cluster(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path_factory.mktemp("rude"), engine=engine) as made:
         made.start()
         made.wait_ready()
         yield made

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(params=[False, True], ids=["real files", "files that lose what is not synced"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path, settings={"faults": {"files": request.param, "admin": True}}) as made:
+def cluster(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path, engine=engine, settings={"faults": {"files": request.param, "admin": True}}) as made:
         made.start()
         made.wait_ready()
         yield made
 
 
+@pytest.mark.every_engine
+@pytest.mark.failover
 async def test_killing_the_leader_again_and_again_loses_nothing(cluster: LocalCluster) -> None:
     async with Workload(cluster.endpoints) as load:
         for _ in range(3):
@@ -40,6 +42,7 @@ async def test_killing_the_leader_again_and_again_loses_nothing(cluster: LocalCl
         assert load.read > 0
 
 
+@pytest.mark.every_engine
 async def test_killing_all_at_once_loses_nothing(cluster: LocalCluster) -> None:
     async with Workload(cluster.endpoints) as load:
         for _ in range(2):
@@ -66,9 +69,9 @@ async def test_killing_followers_in_turn_loses_nothing(cluster: LocalCluster) ->
         assert [] == await load.verify()
 
 
-async def test_without_fdatasync_killing_all_loses_acknowledged_writes(tmp_path: Path) -> None:
+async def test_without_fdatasync_killing_all_loses_acknowledged_writes(tmp_path: Path, engine: str) -> None:
     """The control: the same crash with the safeguard off must be seen, or the tests above would prove nothing."""
-    with LocalCluster.create(tmp_path, settings={"faults": {"files": True, "admin": True}}) as cluster:
+    with LocalCluster.create(tmp_path, engine=engine, settings={"faults": {"files": True, "admin": True}}) as cluster:
         cluster.start()
         cluster.wait_ready()
         async with Workload(cluster.endpoints) as load:
@@ -85,12 +88,14 @@ async def test_without_fdatasync_killing_all_loses_acknowledged_writes(tmp_path:
             assert any("was there before" in violation for violation in violations), violations
 
 
-async def test_a_paused_leader_gives_no_stale_read_and_loses_no_acknowledged_write(tmp_path: Path) -> None:
+@pytest.mark.every_engine
+@pytest.mark.failover
+async def test_a_paused_leader_gives_no_stale_read_and_loses_no_acknowledged_write(tmp_path: Path, engine: str) -> None:
     """
     1. The leader stands still (SIGSTOP) for longer than the election timeout; another is elected and takes writes.
     2. It goes on (SIGCONT) with all the requests that waited in its sockets, believing that it leads.
     """
-    with LocalCluster.create(tmp_path) as cluster:
+    with LocalCluster.create(tmp_path, engine=engine) as cluster:
         cluster.start()
         cluster.wait_ready()
         async with Workload(cluster.endpoints) as load:
@@ -108,8 +113,8 @@ async def test_a_paused_leader_gives_no_stale_read_and_loses_no_acknowledged_wri
             assert [] == await load.verify()
 
 
-async def test_clocks_that_jump_break_neither_order_nor_reads(tmp_path: Path) -> None:
-    with LocalCluster.create(tmp_path, settings={"faults": {"admin": True}}) as cluster:
+async def test_clocks_that_jump_break_neither_order_nor_reads(tmp_path: Path, engine: str) -> None:
+    with LocalCluster.create(tmp_path, engine=engine, settings={"faults": {"admin": True}}) as cluster:
         cluster.start()
         cluster.wait_ready()
         async with Workload(cluster.endpoints) as load:
@@ -122,12 +127,12 @@ async def test_clocks_that_jump_break_neither_order_nor_reads(tmp_path: Path) ->
             assert [] == await load.verify()
 
 
-async def test_a_leaders_clock_that_jumps_moves_the_end_of_a_lease_by_the_jump_and_nothing_else(tmp_path: Path) -> None:
+async def test_a_leaders_clock_that_jumps_moves_the_end_of_a_lease_by_the_jump_and_nothing_else(tmp_path: Path, engine: str) -> None:
     """
     1. Ahead: a lease with a minute to live ends at once, its key goes, and its owner is told; nothing else is lost.
     2. Back: a lease that nobody keeps alive still ends, later by the jump.
     """
-    with LocalCluster.create(tmp_path, settings={"faults": {"admin": True}}) as cluster:
+    with LocalCluster.create(tmp_path, engine=engine, settings={"faults": {"admin": True}}) as cluster:
         cluster.start()
         cluster.wait_ready()
         async with connect(cluster.endpoints, timeout=20) as client:
