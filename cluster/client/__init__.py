@@ -16,6 +16,7 @@ def connect(
     group: str = "default",
     exactly_once: bool = True,
     spread_reads: bool = False,
+    only_given: bool = False,
     session_ttl: float = SESSION_TTL_S,
 ) -> Connecting:
     """A client of the cluster at "host:port,host:port" (some of its nodes are enough).
@@ -25,8 +26,17 @@ def connect(
 
     or `client = await connect(...)` and `await client.close()`. `timeout` is the default of every operation, in seconds.
     Without `exactly_once` an uncertain write is reported at once and never repeated. With `spread_reads` linearizable reads
-    go to all nodes in turn, not to the leader.
+    go to all nodes in turn, not to the leader. With `only_given` no other node is ever asked: what one node alone says, and no
+    way to a leader that is not among them.
     """
     return Connecting(
-        Client(endpoints, timeout=timeout, group=group, exactly_once=exactly_once, spread_reads=spread_reads, session_ttl=session_ttl)
+        Client(
+            endpoints,
+            timeout=timeout,
+            group=group,
+            exactly_once=exactly_once,
+            spread_reads=spread_reads,
+            only_given=only_given,
+            session_ttl=session_ttl,
+        )
     )

@@ -74,6 +74,7 @@ class Client:
         group: str = "default",
         exactly_once: bool = True,
         spread_reads: bool = False,
+        only_given: bool = False,
         session_ttl: float = SESSION_TTL_S,
         timing: Timing | None = None,
         rng: Random | None = None,
@@ -83,7 +84,7 @@ class Client:
         self._timing = timing or LoopTiming()
         rng = rng or Random()
         self._background = Background()
-        self._network = Network(parse(endpoints), timing=self._timing, rng=rng, background=self._background)
+        self._network = Network(parse(endpoints), timing=self._timing, rng=rng, background=self._background, learns=not only_given)
         self._leader = Leader(self._network, group=group, timing=self._timing, rng=rng, background=self._background)
         self._calls = Calls(self._network, self._leader, group=group, timing=self._timing, rng=rng)
         self._sessions = Sessions(

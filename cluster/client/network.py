@@ -41,9 +41,12 @@ class Listener:
 class Network:
     """The known nodes and the connections to them."""
 
-    def __init__(self, endpoints: list[tuple[str, int]], *, timing: Timing, rng: Random, background: Background) -> None:
+    def __init__(
+        self, endpoints: list[tuple[str, int]], *, timing: Timing, rng: Random, background: Background, learns: bool = True
+    ) -> None:
         self.endpoints = [Endpoint(host, port, given=True) for host, port in endpoints]
         self.listener = Listener()
+        self._learns = learns
         self._timing = timing
         self._rng = rng
         self._background = background
@@ -81,7 +84,7 @@ class Network:
                 endpoint.shunned_ms = self._timing.now_ms() + SHUN_MS
 
     def named(self, name: str | None, address: str | None) -> Endpoint | None:
-        """The node of that name, else the one at that address, added if it is new.
+        """The node of that name, else the one at that address, added if it is new and others may be learned.
 
         The name first: a given address is known to work from here, an advertised one may be for others (containers).
         """
@@ -98,7 +101,7 @@ class Network:
             if (endpoint.host, endpoint.port) == (host, port):
                 endpoint.name = endpoint.name or name or ""  # hearsay, until the node tells itself
                 return endpoint
-        if len(self.endpoints) >= ENDPOINTS_MAX:
+        if not self._learns or len(self.endpoints) >= ENDPOINTS_MAX:
             return None
         endpoint = Endpoint(host, port, given=False, name=name or "")
         self.endpoints.append(endpoint)

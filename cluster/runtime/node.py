@@ -29,6 +29,7 @@ from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.runtime.status import group_samples, group_status, log_samples
 from quorate.cluster.runtime.surroundings import Surroundings
+from quorate.cluster.service.digest_rpc import DigestService
 from quorate.cluster.service.fault_rpc import FaultService
 from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
@@ -322,7 +323,7 @@ class Node:
     # Clients.
 
     async def _listen_to_clients(self) -> asyncio.Server:
-        methods = ClientService(self).methods() | KeyValueService(self).methods()
+        methods = ClientService(self).methods() | KeyValueService(self).methods() | DigestService(self).methods()
         if self.config.faults.admin:
             methods |= FaultService(self).methods()
         host, port = split_address(self.config.client.listen)

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from quorate.cluster.service import commands
+from quorate.cluster.wire.errors import Unavailable
 from quorate.cluster.wire.rpc import ServerConnection
+from quorate.protocols.sessions import plain
 from tests.cluster.client.fake import FakeCluster, spin, until
 from tests.cluster.client.tasks import start, value_of
 
@@ -129,3 +132,17 @@ async def test_a_garbled_reply_closes_the_connection_and_the_write_goes_on(clust
 
     await cluster.finish(put)
     assert b"1" == await value_of(client, "x")
+
+
+async def test_a_client_of_only_given_nodes_learns_no_others_and_reads_where_it_was_told(cluster: FakeCluster) -> None:
+    client = await cluster.connected(endpoints=cluster["n2"].address, only_given=True, spread_reads=True)
+    cluster.apply(plain(commands.encode(commands.put(b"x", b"1"))))
+    found = await cluster.finish(client.get("x"))
+
+    assert found is not None and b"1" == found.value
+    assert [] == cluster["n1"].asked("query") + cluster["n3"].asked("query")
+    with pytest.raises(Unavailable, match=r"1 of 1 nodes answers"):
+        await cluster.finish(client.put("x", "2", timeout=0.2))
+    assert [] == cluster["n1"].asked("status")
+
+    await client.close()
