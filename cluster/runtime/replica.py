@@ -44,6 +44,9 @@ WAITING_MAX = 16_384
 BACKLOG_MAX = 50_000
 # A proposal that has neither committed nor been refused by then is reported uncertain; clients give up long before.
 PROPOSAL_MS_MAX = 30_000
+DEPOSED_MS = 200
+"""What a leader had proposed when it was one no more often commits under the next one, a hand-over's above all. Its callers wait so
+long for that; then they are told that the outcome is open, and try again where somebody leads."""
 LOOK_S = 0.1
 """How often the machine is asked for what is due, and old proposals are looked at."""
 
@@ -96,6 +99,8 @@ class Replica:
         self._marks: deque[tuple[int, Token]] = deque()
         self._looked_ms = clock.now_ms()
         self._passed_ms = 0
+        self._deposed: tuple[int, Token] | None = None
+        """When to stop waiting for what was proposed before this node was deposed, and the last such proposal."""
         self._timer: asyncio.TimerHandle | None = None
         self._locals = LocalCalls()
         self.leadership_change_count = 0
@@ -240,6 +245,8 @@ class Replica:
         status = self.core.status
         now = Leadership(status.term, self.core.leader == self.node)
         if now != self._leadership:
+            if self._leadership.is_leader:
+                self._deposed = self._passed_ms + DEPOSED_MS, self._next_origin - 1
             self._leadership = now
             self.leadership_change_count += 1
             for watcher in self._leadership_watchers:
@@ -298,6 +305,9 @@ class Replica:
         self._marks.append((self._passed_ms, self._next_origin - 1))
         while self._marks[0][0] < self._passed_ms - PROPOSAL_MS_MAX:
             self._give_up_until(self._marks.popleft()[1], f"not committed within {PROPOSAL_MS_MAX // 1000} s; it still may be")
+        if self._deposed is not None and self._deposed[0] <= self._passed_ms:
+            self._give_up_until(self._deposed[1], f"{self.node} no longer leads; it still may be committed")
+            self._deposed = None
         self.snapshots.look(self._passed_ms)
 
     def _propose_due(self, now_ms: int) -> None:

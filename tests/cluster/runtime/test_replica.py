@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quorate.cluster.replicated_log import Consistency
-from quorate.cluster.runtime.replica import BACKLOG_MAX, PROPOSAL_MS_MAX, WAITING_MAX
+from quorate.cluster.runtime.replica import BACKLOG_MAX, DEPOSED_MS, PROPOSAL_MS_MAX, WAITING_MAX
 from quorate.cluster.wire.errors import (
     ChangeRefused,
     NotLeader,
@@ -141,6 +141,35 @@ async def test_a_proposal_without_an_outcome_is_uncertain_in_the_end_and_answere
 
     assert isinstance(answers.errors[1], Uncertain)
     assert {} == answers.replies
+
+
+async def leads(world: World, leader: str) -> None:
+    world.core.leader = leader
+    effects = world.effects()
+    effects.notes = [Note("became", {})]
+    await world.turn(effects)
+
+
+async def test_what_a_deposed_leader_had_proposed_is_soon_called_uncertain_unless_it_commits_under_the_next(
+    world: World, answers: Answers
+) -> None:
+    """A client behind a cut-off leader tries again where somebody leads, instead of waiting for its own deadline."""
+    await leads(world, "n1")
+    world.replica.propose_for(answers, 1, b"a")
+    world.replica.propose_for(answers, 2, b"b")
+    committed = world.core.all("propose")[0][1]
+    await leads(world, "n2")
+    world.replica.propose_for(answers, 3, b"of the next life")
+    await world.commit(Entry(1, 1, committed, Kind.COMMAND, b"a"))
+    world.look(DEPOSED_MS - 1)
+
+    assert {} == answers.errors
+
+    world.look(1)
+
+    assert {1: b"1"} == answers.replies
+    assert [2] == list(answers.errors)
+    assert isinstance(answers.errors[2], Uncertain)
 
 
 async def test_a_clock_set_back_does_not_stop_the_waiting_from_ending(world: World, answers: Answers) -> None:
