@@ -1,4 +1,4 @@
-"""One run of docker-compose.yml under a project name, an image tag and ports of its own, so that runs never collide."""
+"""One run of a compose file under a project name, an image tag and ports of its own, so that runs never collide."""
 
 import json
 import os
@@ -57,15 +57,17 @@ def exit_code(container: str) -> object:
 class Compose:
     """The three nodes; `destroy` leaves neither container nor volume nor image behind, whatever happened before."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str = "docker-compose.yml", services: tuple[str, ...] = NODES) -> None:
         self.project = f"quorate-test-{uuid4().hex[:8]}"
-        self.ports = dict(zip(NODES, free_ports(len(NODES)), strict=True))
+        self.services = services
+        *ports, self.control = free_ports(len(NODES) + 1)
+        self.ports = dict(zip(NODES, ports, strict=True))
         command = compose_command()
         assert command is not None
-        self._command = [*command, "--project-name", self.project, "--file", str(ROOT / "docker-compose.yml")]
+        self._command = [*command, "--project-name", self.project, "--file", str(ROOT / file)]
         self._image = f"{self.project}:local"
         self._environment = os.environ | {f"QUORATE_PORT_{name[1:]}": str(port) for name, port in self.ports.items()}
-        self._environment["QUORATE_IMAGE"] = self._image
+        self._environment |= {"QUORATE_IMAGE": self._image, "QUORATE_CONTROL": str(self.control)}
 
     @property
     def endpoints(self) -> list[str]:
@@ -93,9 +95,9 @@ class Compose:
         return "gone"
 
     def wait_healthy(self, *names: str) -> None:
-        """Until all of them (all nodes, where none is named) are healthy; fails with their logs."""
+        """Until all of them (all services, where none is named) are healthy; fails with their logs."""
         deadline = time.monotonic() + HEALTHY_S
-        waiting = set(names or NODES)
+        waiting = set(names or self.services)
         while waiting := {name for name in waiting if self.health(name) != "healthy"}:
             assert time.monotonic() < deadline, f"not healthy: {sorted(waiting)}\n{self.run('logs', '--tail', '40')}"
             time.sleep(POLL_S)
