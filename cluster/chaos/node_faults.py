@@ -31,7 +31,8 @@ class NodeFault(Protocol):
 @dataclass(frozen=True, slots=True)
 class Kill:
     """kill -9; started again at the end. With the faulty files that is a power cut: what was not synced is lost. `lose_unsynced` lets the
-    disk stall first, so that there is something to lose; `torn_tail` does too, and then any sectors of it reach the disk."""
+    disk stall first, so that there is something to lose; `torn_tail` does too, and then all of it reaches the disk but the end of the last
+    write."""
 
     nodes: Names
     lose_unsynced: bool = False

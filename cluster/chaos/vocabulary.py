@@ -115,7 +115,7 @@ def _drop(words: Words) -> Drop:
 def _kill(words: Words) -> Kill:
     lose, torn = words.flag("lose-unsynced"), words.flag("torn-tail")
     if lose and torn:
-        raise NotAFault("kill: either --lose-unsynced (all of it) or --torn-tail (some sectors of it)")
+        raise NotAFault("kill: either --lose-unsynced (all of it) or --torn-tail (the end of it)")
     return Kill(words.nodes(), lose, torn)
 
 

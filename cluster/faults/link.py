@@ -35,6 +35,8 @@ class Counts:
     delivered: int = 0
     """Copies written."""
     dropped: int = 0
+    held: int = 0
+    """Frames of a stream that a cut held back."""
     duplicated: int = 0
     inverted: int = 0
     """Frames that arrived after a later one."""

@@ -202,6 +202,7 @@ class Pipe:
         return True
 
     def _hold(self, frame: Frame) -> None:
+        self.link.counts.held += 1
         self._held.append(frame)
         if frame.seen is not None:
             frame.seen.held = True

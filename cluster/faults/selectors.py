@@ -1,8 +1,8 @@
 """Who is meant: names, roles and sets of nodes, and the links between them.
 
-A node: `n1`, `leader`, `follower` (all that do not lead), `minority`, `majority` (the seed says who), `*`. A link: `n1>n2`, `leader>*`,
-`n1,n2>n3`, `*` (all between nodes), `client>n1`, `n1>client`. The rule: roles are asked for once per transaction, at its beginning;
-who leads later is another matter.
+A node: `n1`, `leader`, `follower` (all that do not lead), `one-follower`, `random`, `minority`, `majority` (the seed says who), `*`.
+A link: `n1>n2`, `leader>*`, `n1,n2>n3`, `*` (all between nodes), `client>n1`, `n1>client`. The rule: roles are asked for once per
+transaction, at its beginning; who leads later is another matter.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from quorate.protocols.simulation import shapes
 from quorate.protocols.simulation.shapes import Pair, Step
 
 ROLES = ("leader", "follower")
-WORDS = (*ROLES, "minority", "majority", "*", CLIENT)
+WORDS = (*ROLES, "one-follower", "random", "minority", "majority", "*", CLIENT)
 GROUP = "default"
 NS_PER_MS = 1_000_000
 
@@ -68,6 +68,10 @@ class Selection:
                 return [self._known_leader()]
             case "follower":
                 return [name for name in self._names if name != self._known_leader()]
+            case "one-follower":
+                return [name for name in self._shuffled if name != self._known_leader()][:1]
+            case "random":
+                return self._shuffled[:1]
             case "minority" | "majority":
                 few = self._minority(self._shuffled)
                 return [name for name in self._names if (name in few) == (word == "minority")]

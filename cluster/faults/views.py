@@ -40,6 +40,7 @@ def link_view(link: Link) -> dict[str, object]:
         "bytes": dict(sorted(counts.bytes.items())),
         "delivered": counts.delivered,
         "dropped": counts.dropped,
+        "held": counts.held,
         "duplicated": counts.duplicated,
         "inverted": counts.inverted,
         "corrupted": counts.corrupted,
@@ -98,6 +99,7 @@ def samples(network: ProxyNetwork, living: int) -> Iterator[Sample]:
         for name, value, words in (
             ("delivered", counts.delivered, "copies written"),
             ("dropped", counts.dropped, "frames lost"),
+            ("held", counts.held, "frames of a stream that a cut held back"),
             ("duplicated", counts.duplicated, "copies beyond the first"),
             ("inverted", counts.inverted, "frames that arrived after a later one"),
             ("corrupted", counts.corrupted, "frames damaged"),

@@ -42,6 +42,20 @@ class SkewedClock:
         self._since_ms = self._clock.now_ms()
         self._drift_ppm = ppm
 
+    def set_right(self) -> None:
+        """The true time again, and no drift."""
+        self._since_ms = self._base_ms = self._clock.now_ms()
+        self._drift_ppm = 0
+
+    @property
+    def offset_ms(self) -> int:
+        """How far it is ahead of the true time."""
+        return self.now_ms() - self._clock.now_ms()
+
+    @property
+    def drift_ppm(self) -> int:
+        return self._drift_ppm
+
 
 class ManualClock:
     """Stands still until told; for tests."""

@@ -18,6 +18,8 @@ from quorate.cluster.storage.files import Buffer, File, Files
 
 # What a disk writes whole or not at all.
 SECTOR_BYTES = 512
+# Between two looks whether a stalled disk goes on.
+STALL_POLL_S = 0.005
 
 
 @dataclass(slots=True)
@@ -34,6 +36,20 @@ class Faults:
     """The disk lies: syncs succeed and do nothing."""
     free_bytes: int | None = None
     """Room left for files to grow; beyond it ENOSPC."""
+    stall: bool = False
+    """No sync ends before this is off again."""
+
+
+@dataclass(slots=True)
+class Suffered:
+    """How often faults have struck."""
+
+    slowed: int = 0
+    """Syncs that took longer."""
+    failed: int = 0
+    """Writes and syncs that were refused."""
+    skipped: int = 0
+    """Syncs that did nothing."""
 
 
 class Crash(BaseException):
@@ -150,19 +166,21 @@ class FaultyFile:
             node.unsynced.append(_Write(offset, data))
             node.size = max(node.size, offset + len(data))
         if faults.fail_write is not None:
+            self._files.suffered.failed += 1
             raise OSError(faults.fail_write, os.strerror(faults.fail_write), self.path)
 
     def sync(self) -> None:
         node, files = self._alive(), self._files
         files.step(f"sync {self.path}")
-        if files.faults.sync_delay_ms:
-            files.sleep(files.faults.sync_delay_ms / 1000)
+        files.wait()
         with files.lock:
             if files.faults.fail_sync is not None:
+                files.suffered.failed += 1
                 node.lost += node.unsynced
                 node.unsynced.clear()
                 raise OSError(files.faults.fail_sync, os.strerror(files.faults.fail_sync), self.path)
             if files.faults.skip_sync:
+                files.suffered.skipped += 1
                 return
             for change in node.unsynced:
                 node.persist(change)
@@ -209,6 +227,7 @@ class FaultyFiles:
         self, files: Files, faults: Faults | None = None, *, sync_below: bool = True, sleep: Callable[[float], None] = real_sleep
     ) -> None:
         self.faults = faults or Faults()
+        self.suffered = Suffered()
         self.lock = RLock()
         self.sync_below = sync_below
         """Whether a sync also syncs the file below; tests that never lose the machine's power do without."""
@@ -230,6 +249,23 @@ class FaultyFiles:
         if self.crash_at is not None and self.step_count >= self.crash_at:
             raise Crash(what)
         self.step_count += 1
+
+    def wait(self) -> None:
+        """What a sync waits for besides the disk itself."""
+        faults = self.faults
+        if faults.sync_delay_ms or faults.stall:
+            self.suffered.slowed += 1
+        if faults.sync_delay_ms:
+            self.sleep(faults.sync_delay_ms / 1000)
+        while self.faults.stall:
+            self.sleep(STALL_POLL_S)
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Written and not synced: what a crash would lose."""
+        with self.lock:
+            nodes = [node for node in self._live.values() if node is not None]
+            return sum(len(change.data) for node in nodes for change in node.unsynced if isinstance(change, _Write))
 
     def grow(self, size: int) -> None:
         faults = self.faults
@@ -259,6 +295,19 @@ class FaultyFiles:
             self.life += 1
             self.faults = Faults()
             self.crash_at = None
+
+    def tear(self, rng: Random) -> None:
+        """Of each file's unsynced changes all reach the disk but the end of the last write: from its half on, wherever `rng` says. What
+        has no durable name yet stays lost. For the moment before a process ends."""
+        with self.lock:
+            for node in self._live.values():
+                if node is None or node.base is None:
+                    continue
+                *earlier, last = node.unsynced or (None,)
+                for change in earlier:
+                    node.persist(change)
+                if isinstance(last, _Write) and len(last.data) > 1:
+                    node.persist(_Write(last.offset, last.data[: rng.randrange((len(last.data) + 1) // 2, len(last.data))]))
 
     def flip(self, path: str, offset: int, bit: int = 0) -> None:
         """One bit of a durable file rots."""

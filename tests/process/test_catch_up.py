@@ -168,7 +168,7 @@ async def test_a_node_whose_disk_failed_stops_at_once_and_leaves_no_mark_of_a_cl
         cluster.start()
         cluster.wait_ready()
         broken = await asyncio.to_thread(follower, cluster)
-        cluster.call(broken, "fault_disk", {"fail_sync": errno.EIO})
+        cluster.call(broken, "fault_disk", {"fail_sync": errno.EIO}, 0)
         await put_many(cluster, "k", 5)
         await until(lambda: "failed" == cluster.status(broken).groups["default"].role, f"{broken} says that it failed")
         await asyncio.to_thread(cluster.stop, broken)

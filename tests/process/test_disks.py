@@ -93,7 +93,7 @@ async def disk_fails_under_load(cluster: LocalCluster, faults: dict[str, int], w
     async with Workload(cluster.endpoints) as load:
         await load.progress(200)
         leader = await asyncio.to_thread(cluster.wait_leader)
-        cluster.call(leader, "fault_disk", faults)
+        cluster.call(leader, "fault_disk", faults, 0)
         await until(lambda: not cluster.status(leader).ready, f"{leader} says that it is not ready")
         await asyncio.to_thread(cluster.wait_leader, other_than=leader)
         await load.progress(200)
@@ -125,7 +125,7 @@ async def test_a_slow_disk_delays_and_loses_nothing(cluster: LocalCluster) -> No
     async with Workload(cluster.endpoints) as load:
         await load.progress(100)
         for name in cluster.names:
-            cluster.call(name, "fault_disk", {"sync_delay_ms": 50})
+            cluster.call(name, "fault_disk", {"sync_delay_ms": 50}, 0)
         await load.progress(100)
         await load.stop()
 

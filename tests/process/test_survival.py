@@ -77,7 +77,7 @@ async def test_without_fdatasync_killing_all_loses_acknowledged_writes(tmp_path:
         async with Workload(cluster.endpoints) as load:
             await load.progress(100)
             for name in cluster.names:
-                cluster.call(name, "fault_disk", {"skip_sync": True})
+                cluster.call(name, "fault_disk", {"skip_sync": True}, 0)
             await load.progress(300)
             cluster.kill()
             await load.stop()
@@ -120,7 +120,7 @@ async def test_clocks_that_jump_break_neither_order_nor_reads(tmp_path: Path, en
         async with Workload(cluster.endpoints) as load:
             for name, jump_ms, drift_ppm in [("n1", 5_000, 0), ("n2", -5_000, 50_000), ("n3", 60_000, -50_000), ("n1", -60_000, 0)]:
                 await load.progress(150)
-                await asyncio.to_thread(cluster.call, name, "fault_clock", jump_ms, drift_ppm)
+                await asyncio.to_thread(cluster.call, name, "fault_clock", jump_ms, drift_ppm, 0)
             await load.progress(150)
             await load.stop()
 
@@ -140,7 +140,7 @@ async def test_a_leaders_clock_that_jumps_moves_the_end_of_a_lease_by_the_jump_a
             kept = await client.lease(ttl=60)
             await client.put("kept", "x", lease=kept)
             await kept.keep_alive()  # now the leader has set its deadline, by the clock as it is
-            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", 120_000, 0)
+            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", 120_000, 0, 0)
             async with asyncio.timeout(20), client.watch("kept", from_revision=1) as changes:
                 async for change in changes:
                     if change.current is None:
@@ -152,7 +152,7 @@ async def test_a_leaders_clock_that_jumps_moves_the_end_of_a_lease_by_the_jump_a
             abandoned = await connect(cluster.endpoints, timeout=20)
             await abandoned.put("abandoned", "x", lease=await abandoned.lease(ttl=2))
             await abandoned.close()
-            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", -3_000, 0)
+            await asyncio.to_thread(cluster.call, cluster.wait_leader(), "fault_clock", -3_000, 0, 0)
             async with asyncio.timeout(20), client.watch("abandoned", from_revision=1) as changes:
                 async for change in changes:
                     if change.current is None:
