@@ -16,6 +16,7 @@ from quorate.protocols.core import (
     Effects,
     Entry,
     Kind,
+    Member,
     NodeId,
     Promote,
     Reason,
@@ -154,11 +155,9 @@ class Membership(Generic[Role]):
                 known = current.get(member.name)
                 if known is not None and known.voter:
                     return None, Reason.BAD_CHANGE, f"{member.name} is a voter; remove it first"
-                namesake = next(
-                    (other.name for other in current.members if other.number == member.number and other.name != member.name), None
-                )
-                if namesake is not None:
-                    return None, Reason.BAD_CHANGE, f"number {member.number} belongs to {namesake}"
+                obstacle = _number_obstacle(current, member)
+                if obstacle:
+                    return None, Reason.BAD_CHANGE, obstacle
                 if known is not None and known.storage != member.storage:
                     self.followers.forget(me, member.name)
                 return current.with_member(replace(member, voter=False)), None, ""
@@ -215,3 +214,15 @@ class Membership(Generic[Role]):
                 state.out.done.append(pending.token)
             elif term is not None:
                 state.refuse(pending.token, Reason.SUPERSEDED, state.leader)
+
+
+def _number_obstacle(current: Configuration, joining: Member) -> str:
+    """Why the member cannot bear its number; empty if it can. A number names the proposals of one disk, for as long as the group lives."""
+    free = "none is left" if current.free_number is None else f"{current.free_number} is free"
+    if joining.number in current.former:
+        return f"number {joining.number} belonged to a former member; {free}"
+    for other in current.members:
+        if other.number == joining.number and (other.name, other.storage) != (joining.name, joining.storage):
+            owner = "the disk that it had before" if other.name == joining.name else other.name
+            return f"number {joining.number} belongs to {owner}; {free}"
+    return ""

@@ -10,6 +10,7 @@ from quorate.cluster.client.calls import Calls
 from quorate.cluster.client.connection import Connection, ConnectionLost, DeadlinePassed, NotSent
 from quorate.cluster.client.endpoints import Endpoint, parse
 from quorate.cluster.client.status import (
+    GroupStatus,
     MemberStatus,
     NodeIdentity,
     NodeStatus,
@@ -49,10 +50,13 @@ class Administration:
 
     async def members(self, deadline_ms: int) -> tuple[MemberStatus, ...]:
         """As the leader knows them."""
+        return (await self._group(deadline_ms)).members
+
+    async def _group(self, deadline_ms: int) -> GroupStatus:
         group = decode_status(await self._calls.to_leader("status", (), deadline_ms)).groups.get(self._calls.group)
         if group is None:
             raise BadRequest(f"no group {self._calls.group!r} on this cluster")
-        return group.members
+        return group
 
     async def identity(self, node: str, deadline_ms: int) -> NodeIdentity:
         """Of the node with that name or address, even if it is not part of a cluster yet."""
@@ -71,28 +75,28 @@ class Administration:
 
     async def add(self, member: Member, deadline_ms: int) -> Member:
         """Add as a learner; what is missing of storage id and number is found out. The member as added."""
-        members = await self.members(deadline_ms)
-        if any(other.name == member.name for other in members):
+        group = await self._group(deadline_ms)
+        if any(other.name == member.name for other in group.members):
             raise ChangeRefused(
                 f"{member.name} is a member already; if its disk was lost, replace it: quorate member replace {member.name}"
             )
         if not member.number:
-            member = replace(member, number=_free_number(members))
+            member = replace(member, number=_free_number(group))
         member = await self._with_storage(member, deadline_ms)
         await self.reconfigure(AddLearner(member), deadline_ms)
         return member
 
     async def replace(self, name: str, storage: str, deadline_ms: int) -> Member:
         """Take a member that has lost its disk out, and the node with the new disk in, as a learner that is promoted."""
-        members = await self.members(deadline_ms)
-        old = next((member for member in members if member.name == name), None)
+        group = await self._group(deadline_ms)
+        old = next((member for member in group.members if member.name == name), None)
         if old is None:
-            known = ", ".join(member.name for member in members)
+            known = ", ".join(member.name for member in group.members)
             raise BadRequest(f"{name!r} is not a member; the members are {known}")
         # A number of its own: the new disk counts its incarnations from 1, and must not name proposals as the old one did.
         new = Member(
             old.name,
-            _free_number(members),
+            _free_number(group),
             storage,
             promote=True,
             voter=False,
@@ -168,16 +172,10 @@ class Administration:
         return now_ms + max(1, (deadline_ms - now_ms) // 2)
 
 
-def _free_number(members: tuple[MemberStatus, ...]) -> int:
-    """One that no member has; one that none ever had, as long as there are such."""
-    taken = {member.number for member in members}
-    highest = max(taken, default=0) + 1
-    if highest <= NUMBER_MAX:
-        return highest
-    free = set(range(1, NUMBER_MAX + 1)) - taken
-    if not free:
-        raise ChangeRefused(f"there are {NUMBER_MAX} members, the most there may be; remove one first")
-    return min(free)
+def _free_number(group: GroupStatus) -> int:
+    if group.free_number is None:
+        raise ChangeRefused(f"each of the {NUMBER_MAX} numbers was given to a member before, and none is given twice")
+    return group.free_number
 
 
 def _row(change: Change) -> list[object]:

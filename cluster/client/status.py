@@ -40,6 +40,8 @@ class GroupStatus:
     keys: int = 0
     revision: int = 0
     members: tuple[MemberStatus, ...] = ()
+    free_number: int | None = None
+    """One that no member has or had; None once all were given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def group_status(replica: Replica) -> dict[str, object]:
         "durable": status.durable,
         "snapshot_index": replica.snapshots.index,
         "members": members,
+        "free_number": status.configuration.free_number,
     }
 
 

@@ -2,6 +2,7 @@
 
 Encoding trusts our own code. Decoding trusts nothing: whatever the bytes, it returns a well-typed message or raises ValueError.
 A field may be int, bool, str, bytes, None in a union, an enum, a tuple of such, or a dataclass of such (an array of its fields).
+A last field that was added later (LATE) is left out while it has its default, so that rows without it are what they always were.
 Shapes are worked out once per class from its annotations. One thread only: the packer is shared.
 """
 
@@ -213,18 +214,23 @@ class _Mismatch(ValueError):
 class Shape(Generic[T]):
     """How one class goes to a row of plain values and back. Made by `shape_of`, once per class."""
 
-    __slots__ = ("accepted", "checks", "kind", "names", "row")
+    __slots__ = ("accepted", "checks", "kind", "late", "names", "row")
 
     def __init__(self, kind: type[T]) -> None:
         hints = get_type_hints(kind)
         self.kind = kind
-        self.names = tuple(field.name for field in fields(cast(type, kind)) if field.init)
+        made = [field for field in fields(cast(type, kind)) if field.init]
+        self.names = tuple(field.name for field in made)
+        self.late = made[-1].default if made and made[-1].metadata.get("late") else None
+        """The default of a last field that may be missing; None if none may."""
         self.checks = tuple(_check_of(hints[name], f"{kind.__name__}.{name}") for name in self.names)
         self.accepted = self._accepted_rows()
         self.row = self._row_getter()
 
     def build(self, row: object) -> T:
         """An instance from the plain values of its fields; ValueError if they do not fit."""
+        if self.late is not None and type(row) is tuple and len(row) == len(self.names) - 1:
+            row = (*row, self.late)
         if type(row) is not tuple or len(row) != len(self.names):
             raise _Mismatch(f"{self.kind.__name__}: {len(self.names)} fields", row)
         if tuple(map(type, row)) in self.accepted:
@@ -246,6 +252,13 @@ class Shape(Generic[T]):
         return frozenset(product(*choices)) if 0 < count <= ACCEPTED_ROWS_MAX else frozenset()
 
     def _row_getter(self) -> Callable[[object], tuple[object, ...]]:
+        whole = self._whole_row_getter()
+        late, last = self.late, self.names[-1:]
+        if late is None:
+            return whole
+        return lambda value: whole(value)[:-1] if getattr(value, last[0]) == late else whole(value)
+
+    def _whole_row_getter(self) -> Callable[[object], tuple[object, ...]]:
         names, checks = self.names, self.checks
         if not names:
             return lambda value: ()

@@ -98,12 +98,19 @@ class Member:
     client_address: str = ""
 
 
+LATE = {"late": True}
+"""Marks a last field that was added later: it is left out of a row while it has its default, and its default is meant by its absence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """The members of a group, sorted by name. `index` is the log index that decided it, 0 for the bootstrap one."""
 
     members: tuple[Member, ...] = ()
     index: int = 0
+    former: tuple[int, ...] = field(default=(), metadata=LATE)
+    """Numbers that members had who are none any more, ascending. None is given again: the next to bear it would count its
+    incarnations from 1 anew, and name its proposals as the first one did."""
     voters: frozenset[NodeId] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,25 +129,40 @@ class Configuration:
         member = self.get(name)
         return member is not None and member.voter and (not storage or member.storage in ("", storage))
 
+    @property
+    def free_number(self) -> int | None:
+        """One that no member has or had; None once all of them were given."""
+        taken = {member.number for member in self.members}.union(self.former)
+        highest = max(taken, default=0)
+        return highest + 1 if highest < NUMBER_MAX else next((one for one in range(1, NUMBER_MAX) if one not in taken), None)
+
     def with_member(self, member: Member) -> "Configuration":
         """Added, or put in the place of the member with the same name."""
         rest = tuple(other for other in self.members if other.name != member.name)
-        return replace(self, members=(*rest, member))
+        return self._followed_by((*rest, member))
 
     def without(self, name: NodeId) -> "Configuration":
-        return replace(self, members=tuple(member for member in self.members if member.name != name))
+        return self._followed_by(tuple(member for member in self.members if member.name != name))
+
+    def _followed_by(self, members: tuple[Member, ...]) -> "Configuration":
+        given = {member.number for member in self.members} - {member.number for member in members}
+        return replace(self, members=members, former=tuple(sorted(given.union(self.former))))
 
     def encode(self) -> bytes:
         """JSON, without the index: an entry's own index says that."""
-        rows = [
+        rows: list[object] = [
             [member.name, member.number, member.storage, member.voter, member.promote, member.peer_address, member.client_address]
             for member in self.members
         ]
+        if self.former:
+            rows.append({"former": self.former})
         return json.dumps(rows, separators=(",", ":")).encode()
 
     @staticmethod
     def decode(data: bytes, index: int) -> "Configuration":
-        return Configuration(tuple(Member(*row) for row in json.loads(data)), index)
+        rows = json.loads(data)
+        former = rows.pop()["former"] if rows and isinstance(rows[-1], dict) else ()
+        return Configuration(tuple(Member(*row) for row in rows), index, tuple(former))
 
 
 @dataclass(frozen=True, slots=True)

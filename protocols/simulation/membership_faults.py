@@ -103,10 +103,13 @@ class MembershipFaults:
     def _replace(self, aim: Aim, node: Node, storage: str) -> None:
         if not self._repairs.on or node.storage != storage:
             return
-        known = self._configuration().get(node.name)
+        configuration = self._configuration()
+        known = configuration.get(node.name)
         if known is not None and known.storage == storage:
             self._world.coverage.reach("a lost disk was replaced")
             return
+        if node.number in configuration.former:  # it was added and taken out again
+            node.number = self._world.next_number()
         joining = Member(node.name, node.number, storage, voter=False, promote=True)
         change: Change = AddLearner(joining) if known is None else Remove(node.name)
         leader = self._world.leader()

@@ -248,7 +248,7 @@ def test_a_learner_on_another_disk_is_known_for_nothing_that_the_old_one_acknowl
     assert 2 == role.peers["n4"].match
     cluster.crash("n4")
     del cluster.disks["n4"]
-    change(cluster, "n1", AddLearner(replace(N4, storage="new")))
+    change(cluster, "n1", AddLearner(replace(N4, number=5, storage="new")))
     assert 0 == role.peers["n4"].match
     cluster.start("n4", members=configuration())
     cluster.tick(30)

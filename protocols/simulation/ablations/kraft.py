@@ -39,7 +39,7 @@ ROWS: tuple[Row, ...] = (
     _row(shared.CountsItselfBeforeSync, 0, "thesis 10.2.1", "the leader counts itself as far as its own log is durable", *WRONG_LOG),
     _row(shared.CommitsOldTermsByCounting, 0, "KIP-595", "the high watermark rises only beyond the epoch's start", OWN_TERM),
     # Reads
-    _row(shared.ReadsBeforeItsTermCommits, 8, "thesis 6.4", "a leader reads only after committing in its own epoch", *STALE),
+    _row(shared.ReadsBeforeItsTermCommits, 16, "thesis 6.4", "a leader reads only after committing in its own epoch", *STALE),
     _row(shared.LeaseForEver, 10, "thesis 6.4.1", "a lease ends", *STALE_LEASE),
     _row(shared.BreaksLeasePromises, 12, "thesis 6.4.1", "no vote while a promised lease may be relied on", *STALE_LEASE),
     # Membership and snapshots

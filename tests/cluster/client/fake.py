@@ -215,6 +215,7 @@ class FakeNode:
             "leader_address": (cluster.leader.advertised or cluster.leader.address) if cluster.leader else "",
             "revision": cluster.store.revision,
             "members": members,
+            "free_number": cluster.free_number,
         }
         connection.reply(id, {"node": self.name, "cluster": self.cluster_id, "ready": self.is_ready, "groups": {"default": group}})
 
@@ -306,6 +307,7 @@ class FakeCluster:
         self.applied: list[bytes] = []
         self.nodes = {name: FakeNode(self, name, number) for number, name in enumerate(names, 1)}
         self.member_names = set(names)
+        self.free_number: int | None = len(names) + 1
         self.watches_break_after: deque[int] = deque()
         """The next watches lose their connection after so many batches, one number each; then none does."""
         self.leader: FakeNode | None = next(iter(self.nodes.values()))

@@ -55,6 +55,18 @@ async def test_a_member_is_added_with_the_storage_id_that_it_tells(cluster: Fake
     assert ["add", "n4", 4, "disk-n4", True, "127.0.0.1:9", n4.address] == change
 
 
+async def test_a_member_gets_the_number_that_the_leader_calls_free_and_none_once_all_were_given(cluster: FakeCluster) -> None:
+    """The members show 1 to 3; 4 to 8 were members too."""
+    client = await cluster.connected()
+    cluster.free_number = 9
+    added = await cluster.finish(client.add_member("n4", storage="disk", peer_address="a:1", client_address="a:2"))
+    cluster.free_number = None
+
+    assert 9 == added.number
+    with pytest.raises(ChangeRefused, match="each of the 255 numbers was given"):
+        await cluster.finish(client.add_member("n5", storage="disk", peer_address="a:1", client_address="a:2"))
+
+
 async def test_a_member_with_another_name_than_said_is_refused(cluster: FakeCluster) -> None:
     client = await cluster.connected()
     async with FakeCluster("n5") as other:

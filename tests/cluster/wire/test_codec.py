@@ -155,3 +155,15 @@ def test_the_fast_check_accepts_exactly_what_the_slow_one_does() -> None:
     assert len(shape.accepted) == 2
     assert isinstance(shape.checks[4], OneOf)
     assert frozenset((int, NoneType)) == shape.checks[4].types
+
+
+def test_a_field_that_was_added_later_is_left_out_while_it_has_its_default() -> None:
+    """A configuration written before there were former numbers reads as one without any, and one without any is written as it was."""
+    plain, later = Configuration((), 5), Configuration((), 5, (1, 4))
+
+    assert msgpack.packb([[], 5]) == pack_value(plain)
+    assert plain == unpack_value(Configuration, msgpack.packb([[], 5]))
+    assert later == unpack_value(Configuration, pack_value(later))
+    for row in ([[]], [[], 5, [1], 2], [[], 5, ["1"]]):
+        with pytest.raises(ValueError, match="Configuration"):
+            unpack_value(Configuration, msgpack.packb(row))

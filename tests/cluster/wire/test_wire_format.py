@@ -1,6 +1,7 @@
 """The wire format is frozen: every message's tag, name, fields and their order, as messages.txt says.
 
-A change here breaks clusters whose nodes are upgraded one by one. New messages are added to the file; a line in it never changes.
+A change here breaks clusters whose nodes are upgraded one by one. New messages are added to the file; a line in it never changes, but
+for a last field with a default (LATE, `= ...`), which rows leave out while they can.
 """
 
 import re
@@ -21,7 +22,11 @@ TABLE = Path(__file__).parent / "messages.txt"
 
 def described(kind: type) -> str:
     hints = get_type_hints(kind)
-    spelled = [f"{each.name}: {spelling(hints[each.name])}" for each in fields(kind) if each.init]
+    spelled = [
+        f"{each.name}: {spelling(hints[each.name])}" + (f" = {each.default}" if each.metadata.get("late") else "")
+        for each in fields(kind)
+        if each.init
+    ]
     return f"{kind.__name__}({', '.join(spelled)})"
 
 
