@@ -43,7 +43,7 @@ def test_what_changes_the_members_and_the_leader_says_what_is_so_now(typed: Comm
     assert {"name": "n2", "voter": True} == said(typed, "member", "promote", "n2")
     assert {"name": "n3", "removed": True} == said(typed, "member", "remove", "n3")
     served.do(lambda: served.cluster.member_names.discard("n3"))
-    assert {"name": "n3", "number": 3, "storage": "disk-n3", "promote": True} == said(
+    assert {"name": "n3", "number": 4, "storage": "disk-n3", "promote": True} == said(
         typed, "member", "add", "n3", "--client", served.cluster["n3"].address
     )
     assert {"leader": "n2", "address": served.cluster["n2"].address, "term": 2} == said(typed, "leader", "transfer", "n2")
