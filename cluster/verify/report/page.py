@@ -4,18 +4,14 @@ Two rules. Nothing is left out silently: whatever the page does not show is coun
 can become anything but text: values are escaped, and the page's own policy allows no script but the one that it was made with.
 """
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from quorate.cluster.verify.history import History, Operation, Outcome
-from quorate.cluster.verify.report import cycle, overview, timeline, words
+from quorate.cluster.verify.report import cycle, overview, setting, timeline, words
 from quorate.cluster.verify.verdict import Answer, Finding, Verdict
 
 DRAWN_MAX = 12
@@ -158,46 +154,22 @@ class Section:
 def render(checked: Sequence[Checked]) -> str:
     """The whole page, as text."""
     sections = [_section(each, f"h{number}") for number, each in enumerate(checked, 1)]
-    environment = _environment()
-    style, script = _source("style.css"), _source("page.js")
-    return environment.get_template("page.html").render(
+    style, script = setting.source("style.css"), setting.source("page.js")
+    return setting.environment().get_template("page.html").render(
         sections=sections,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
+        policy=setting.policy(style, script),
         kinds=KINDS,
         outcomes=words.OUTCOMES.values(),
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("quorate.cluster.verify.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"counted": words.counted, "left_out": words.left_out, "sentence": words.sentence}
-    return environment
-
-
-def _source(name: str) -> str:
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
-
-
-def _hash(source: str) -> str:
-    return f"'sha256-{b64encode(sha256(source.encode()).digest()).decode()}'"
 
 
 def _section(checked: Checked, anchor: str) -> Section:
     history, verdict = checked.history, checked.verdict
     drawn, others = verdict.findings[:DRAWN_MAX], verdict.findings[DRAWN_MAX:]
     names = words.names(history)
-    shown = [_shown(finding, names, f"{anchor}-f{number}") for number, finding in enumerate(drawn, 1)]
+    shown = [shown_of(finding, names, f"{anchor}-f{number}") for number, finding in enumerate(drawn, 1)]
     failures = [(each.anchor, place) for each in shown if (place := _place(each.finding)) is not None]
     return Section(
         anchor=anchor,
@@ -224,7 +196,8 @@ def _place(finding: Finding) -> Operation | None:
     return finding.operations[0] if finding.operations else None
 
 
-def _shown(finding: Finding, names: Mapping[int, str], anchor: str) -> Shown:
+def shown_of(finding: Finding, names: Mapping[int, str], anchor: str) -> Shown:
+    """`names` as in cycle.draw; `anchor` is unique in a page."""
     steps = {index: number for number, index in enumerate(finding.order, 1)}
     stuck = set(finding.stuck)
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from quorate.cluster.verify.history import History
-from quorate.cluster.verify.report import page
+from quorate.cluster.verify.report import page, setting
 from quorate.cluster.verify.report.page import Checked, render
 from quorate.cluster.verify.verdict import Answer, Edge, Finding, Verdict
 from tests.cluster.verify.made import history, operation, stale_read, write_skew
@@ -136,7 +136,7 @@ def test_the_page_asks_for_nothing_and_allows_nothing_but_its_own_script_and_sty
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
     assert style and script
-    assert f"default-src 'none'; style-src {page._hash(style[1])}; script-src {page._hash(script[1])}" == unescape(policy)
+    assert f"default-src 'none'; style-src {setting._hash(style[1])}; script-src {setting._hash(script[1])}" == unescape(policy)
 
 
 @pytest.mark.parametrize("evil", [EVIL, "\x00\x1b\u202e", "{% raw %}", "]]>", "&lt;", "漢字" * 40])
@@ -213,7 +213,7 @@ def luminance(color: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
-    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", re.findall(r":root \{(.*?)\}", page._source("style.css"), re.DOTALL)[scheme]))
+    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", re.findall(r":root \{(.*?)\}", setting.source("style.css"), re.DOTALL)[scheme]))
 
     def contrast(ink: str, ground: str) -> float:
         low, high = sorted(map(luminance, (colors[ink], colors[ground])))
