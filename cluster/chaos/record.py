@@ -32,7 +32,7 @@ Ms = float
 Fact = str | int | float
 Role = Literal["leader", "follower", "candidate", "learner", "paused", "down", "unreachable"]
 LinkState = Literal["open", "slow", "lossy", "cut"]
-Fate = Literal["delivered", "dropped", "duplicated", "held", "corrupted"]
+Fate = Literal["delivered", "dropped", "duplicated", "held", "corrupted", "under way"]
 Mode = Literal["stream", "message"]
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -223,6 +223,8 @@ class RunRecord:
     convergence: Mapping[str, Replica] = field(default_factory=dict)
     checks: tuple[CheckVerdict, ...] = ()
     """What each checker said; operations are in ns since the run's start."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """T1, T2, ... by the position of its call: how the sentences of findings name a transaction (see evidence)."""
     violation_ms: Ms | None = None
     """When the first violation showed, if one did: where the diagram of frames looks."""
     frames: tuple[Flight, ...] = ()

@@ -155,13 +155,17 @@ def render(checked: Sequence[Checked]) -> str:
     """The whole page, as text."""
     sections = [_section(each, f"h{number}") for number, each in enumerate(checked, 1)]
     style, script = setting.source("style.css"), setting.source("page.js")
-    return setting.environment().get_template("page.html").render(
-        sections=sections,
-        style=Markup(style),
-        script=Markup(script),
-        policy=setting.policy(style, script),
-        kinds=KINDS,
-        outcomes=words.OUTCOMES.values(),
+    return (
+        setting.environment()
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            style=Markup(style),
+            script=Markup(script),
+            policy=setting.policy(style, script),
+            kinds=KINDS,
+            outcomes=words.OUTCOMES.values(),
+        )
     )
 
 

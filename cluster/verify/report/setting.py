@@ -21,7 +21,7 @@ def environment(*packages: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"counted": words.counted, "left_out": words.left_out, "sentence": words.sentence}
+    made.filters |= {"counted": words.counted, "left_out": words.left_out, "sentence": words.sentence, "fact": words.fact}
     return made
 
 

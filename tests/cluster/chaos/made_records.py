@@ -140,6 +140,7 @@ def violated() -> RunRecord:
                 write_skew(3)[1],
             ),
             "convergence": good.convergence | {"n1": Replica(9_120, "2c26b46b68ffc68f")},
+            "names": {0: "T1", 2: "T2", 4: "T3"},
             "violation_ms": VIOLATION_MS,
             "frames": frames(),
             "truncations": ("412 frames of links without a fault are not kept.",),

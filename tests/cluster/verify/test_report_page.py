@@ -21,7 +21,7 @@ TEXTS = (
     ("red", "lit"),
 )
 """Every colour of words on every colour that is put behind them."""
-VOID = frozenset({"meta", "br"})
+VOID = frozenset({"meta", "br", "input"})
 EVIL = "</script></style></title><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 
 

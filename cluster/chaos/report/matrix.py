@@ -1,0 +1,88 @@
+"""Who reached whom, at any moment of the run: a square of links that a slider moves through time.
+
+The page holds the moments as JSON, in few letters; without its script it shows the most telling moment alone.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quorate.cluster.chaos.record import Ms, Reachability, RunRecord
+from quorate.cluster.chaos.report.scale import span
+
+MOMENTS_MAX = 4_000
+"""Flapping links change thousands of times; a slider has no more places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """From one node to another; a node has no link to itself."""
+
+    link: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The square at its first moment, and all moments."""
+
+    nodes: tuple[str, ...]
+    rows: list[tuple[str, list[Cell]]]
+    shown_ms: int
+    until_ms: int
+    when: str
+    moments: str
+    """JSON: {"times": [ms], "links": [{link: state}], "roles": {node: [[from ms, what it was]]}}; open links are left out."""
+    changes: int
+    missing: int
+    """Moments that are not among them."""
+
+
+def matrix(record: RunRecord) -> Matrix:
+    kept = _kept(record.reachability)
+    shown_ms = _most_telling(record, kept)
+    at = bisect_right([moment.at_ms for moment in kept], shown_ms) - 1
+    states = kept[at].links if at >= 0 else {}
+    moments = {
+        "times": [_short(moment.at_ms) for moment in kept],
+        "links": [{link: state for link, state in moment.links.items() if state != "open"} for moment in kept],
+        "roles": {node: [[_short(each.start_ms), f"{each.state} {each.term}"] for each in spans] for node, spans in record.roles.items()},
+    }
+    return Matrix(
+        record.nodes,
+        [
+            (
+                source,
+                [
+                    Cell(f"{source}>{target}", "" if source == target else states.get(f"{source}>{target}", "open"))
+                    for target in record.nodes
+                ],
+            )
+            for source in record.nodes
+        ],
+        int(shown_ms),
+        int(record.duration_ms),
+        span(int(shown_ms)),
+        json.dumps(moments, separators=(",", ":")),
+        len(kept),
+        len(record.reachability) - len(kept),
+    )
+
+
+def _kept(moments: Sequence[Reachability]) -> list[Reachability]:
+    """All, or as many evenly spread ones as there is room for."""
+    every = -(-len(moments) // MOMENTS_MAX)
+    return list(moments[:: max(every, 1)])
+
+
+def _most_telling(record: RunRecord, moments: Sequence[Reachability]) -> Ms:
+    """When the most links were not open, up to the first violation if there is one."""
+    until_ms = record.duration_ms if record.violation_ms is None else record.violation_ms
+    before = [moment for moment in moments if moment.at_ms <= until_ms]
+    worst = max(before, key=lambda moment: sum(state != "open" for state in moment.links.values()), default=None)
+    return worst.at_ms if worst is not None else 0.0
+
+
+def _short(ms: Ms) -> float:
+    return int(ms) if ms == int(ms) else round(ms, 1)
