@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -17,6 +17,8 @@ from quorate.protocols.core import NUMBER_MAX, Configuration, Member
 
 ENVIRONMENT_PREFIX = "QUORATE_"
 DEFAULT_GROUP = "default"
+GROUPS_MAX = 10_000
+"""Beside the default one. Each costs a core, a log in memory and a state machine, and every tick looks at all of them."""
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
@@ -49,8 +51,18 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_group(name: str) -> str:
+    """ValueError if it is no name of a group. A group's snapshots lie in a directory of its name."""
+    if checked_name(name) == DEFAULT_GROUP:
+        raise ValueError(f"{DEFAULT_GROUP!r} is always there: its machine and priority are those of the node")
+    if not name.isascii() or not name[0].isalnum():
+        raise ValueError(f"a group's name is of ASCII letters, digits, '-', '_' and '.', and begins with a letter or digit, not {name!r}")
+    return name
+
+
 Address = Annotated[str, AfterValidator(_checked_address)]
 Name = Annotated[str, AfterValidator(checked_name)]
+GroupName = Annotated[str, AfterValidator(checked_group)]
 
 
 class Section(BaseModel):
@@ -63,6 +75,14 @@ class MemberConfig(Section):
     number: int = Field(ge=1, le=NUMBER_MAX)
     peer: Address
     client: Address
+
+
+class GroupConfig(Section):
+    """One group beside the default one. What it leaves out is as the node's own settings say."""
+
+    machine: Name = "keyvalue"
+    priority: int | None = Field(default=None, ge=-1, le=1000)
+    target_priority: int | None = Field(default=None, ge=-1, le=1000)
 
 
 class Listener(Section):
@@ -139,6 +159,9 @@ class NodeConfig(BaseSettings):
     join: bool = Field(default=False, description="wait to be added to a running cluster instead of taking part in its bootstrap")
     routes: dict[Name, Address] = Field(default_factory=dict, description="where this node dials a peer: a proxy in between, say")
     machine: Name = Field(default="keyvalue", description="the default group's state machine: an entry point of quorate.machines")
+    groups: dict[GroupName, GroupConfig] = Field(
+        default_factory=dict, max_length=GROUPS_MAX, description="further groups; a list of names where nothing else is to be said"
+    )
     priority: int = Field(default=-1, ge=-1, le=1000, description="election priority: -1 off, 0 never elected, else a rank")
     target_priority: int = Field(default=-1, ge=-1, le=1000, description="the highest priority of the cluster, the same on all nodes")
     timing: TimingConfig = TimingConfig()
@@ -157,12 +180,37 @@ class NodeConfig(BaseSettings):
             )
         return self
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        twice = sorted({name for name in value if isinstance(name, str) and value.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return {name: {} for name in value}
+
     @model_validator(mode="after")
-    def _priorities_belong_to_terms(self) -> "NodeConfig":
+    def _priorities_make_sense(self) -> "NodeConfig":
         elects = WITHOUT_PRIORITIES.get(self.engine)
-        if elects is not None and (self.priority, self.target_priority) != (-1, -1):
-            raise ValueError(f"priority: {self.engine} elects {elects}; leave out priority and target_priority")
+        for group in (DEFAULT_GROUP, *self.groups):
+            where = "" if group == DEFAULT_GROUP else f"groups.{group}."
+            its = self.of_group(group)
+            if elects is not None and (its.priority, its.target_priority) != (-1, -1):
+                raise ValueError(f"{where}priority: {self.engine} elects {elects}; leave out priority and target_priority")
+            if its.priority > max(0, its.target_priority):
+                raise ValueError(
+                    f"{where}target_priority: {its.target_priority} is below this node's priority {its.priority}; "
+                    "it is the highest of all nodes, the same on each"
+                )
         return self
+
+    def of_group(self, group: str) -> "NodeConfig":
+        """The settings as this group sees them: the node's, but for what it says itself."""
+        own = self.groups.get(group)
+        if own is None:
+            return self
+        return self.model_copy(update=own.model_dump(exclude_none=True))
 
     def configuration(self, storages: Mapping[str, str]) -> Configuration:
         """The bootstrap configuration, with the storage ids that the members gave."""
@@ -234,9 +282,10 @@ def _explain(problem: ErrorDetails) -> str:
 def _accepted(place: tuple[int | str, ...]) -> str:
     """The settings that exist beside an unknown one."""
     fields = NodeConfig.model_fields
-    for part in place[:-1]:
-        annotation = fields[part].annotation if isinstance(part, str) and part in fields else MemberConfig
-        fields = (
-            annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, BaseModel) else MemberConfig.model_fields
-        )
+    if len(place) == 3:
+        fields = (GroupConfig if place[0] == "groups" else MemberConfig).model_fields
+    elif len(place) == 2:
+        section = fields[str(place[0])].annotation
+        assert isinstance(section, type) and issubclass(section, BaseModel), place
+        fields = section.model_fields
     return f"; accepted: {', '.join(fields)}"

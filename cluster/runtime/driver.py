@@ -1,19 +1,18 @@
-"""Drives one core: events in, effects out, once per turn of the event loop.
+"""Drives one core: events in, effects out, once per turn of the node (pulse.py).
 
 A turn begins when something arrived: sockets are drained first, then the clock is read, then the turn's reads are fed
 (design rule "Ticks"), then one `take` carries out everything at once. What waits for the disk waits in `_held`.
+
+A core that says for how long nothing is due is left alone so long, and told of all ticks at once: before anything else is fed to it,
+so that it never knows the difference.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from quorate.cluster.runtime.config import TICK_MS
-from quorate.protocols.core import Clock, Core, Effects, Message, NodeId, Send, Storage, Transport
-
-# A pause longer than this (SIGSTOP, a suspended laptop) is told to the core in full, but in one step.
-ELAPSED_TICKS_MAX = 1 << 20
+from quorate.cluster.runtime.pulse import Pulse
+from quorate.protocols.core import Core, Effects, Idling, Message, NodeId, Send, Storage, Transport
 
 
 class Carrier(Protocol):
@@ -31,6 +30,9 @@ class Carrier(Protocol):
     def apply(self) -> None:
         """A slice of what waits to be applied; everything that this turn sends has left."""
 
+    def look(self) -> None:
+        """Ten times a second: what is due, and what has waited too long."""
+
 
 class _Held(NamedTuple):
     """Sends of batch `serial` that leave once the write `after` is durable."""
@@ -43,20 +45,19 @@ class _Held(NamedTuple):
 class Driver:
     """One core, its share of the log, and its transport."""
 
-    def __init__(
-        self, core: Core, storage: Storage, transport: Transport, clock: Clock, carrier: Carrier, flush: Callable[[], None]
-    ) -> None:
+    def __init__(self, core: Core, storage: Storage, transport: Transport, pulse: Pulse, carrier: Carrier) -> None:
         self.core = core
+        self._idling = core if isinstance(core, Idling) else None
         self._storage = storage
         self._transport = transport
-        self._clock = clock
+        self._pulse = pulse
         self._carrier = carrier
-        self._flush = flush
-        """Write out what was sent: at once, instead of after another round of the loop."""
-        self._loop = asyncio.get_running_loop()
-        self._ticked_ms = clock.now_ms()
-        self._turn_due = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticked = pulse.ticks
+        """What the core was told of the pulse's ticks."""
+        self._beaten = pulse.beats
+        self.due = 0
+        self._is_left_alone = False
+        self.is_woken = False
         self._held: deque[_Held] = deque()
         self._written = 0
         """Serial of the last batch given to the log."""
@@ -66,13 +67,13 @@ class Driver:
         self.turn_count = 0
 
     def start(self) -> None:
-        self._tick()
+        self._pulse.join(self)
+        self.wake()
 
     def stop(self) -> None:
         """No event reaches the core any more; nothing more is sent or acknowledged."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._pulse.leave(self)
 
     @property
     def stopped(self) -> bool:
@@ -80,14 +81,15 @@ class Driver:
 
     def wake(self) -> None:
         """Something was fed to the core: take its effects at the end of this turn."""
-        if not self._turn_due and not self._stopped:
-            self._turn_due = True
-            self._loop.call_soon(self._turn)
+        if not self.is_woken and not self._stopped:
+            self._pulse.wake(self)
 
     def receive(self, sender: NodeId, message: Message) -> None:
         if self._stopped:
             return
         try:
+            if self._is_left_alone:
+                self._tick()
             self.core.receive(sender, message)
         except Exception as error:
             self._carrier.fail(error)
@@ -101,17 +103,18 @@ class Driver:
         if self._stopped:
             return
         try:
+            if self._is_left_alone:
+                self._tick()
             event()
         except Exception as error:
             self._carrier.fail(error)
         self.wake()
 
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK_MS / 1000, self._tick)
-        self.wake()
+    def look(self) -> None:
+        self._carrier.look()
 
-    def _turn(self) -> None:
-        self._turn_due = False
+    def work(self) -> None:
+        self.is_woken = False
         if self._stopped:
             return
         try:
@@ -120,22 +123,37 @@ class Driver:
             # What this turn should have done is half done: a core that went on would count on the other half.
             self._carrier.fail(error)
 
+    def apply(self) -> None:
+        if self._stopped:
+            return
+        try:
+            self._carrier.apply()
+        except Exception as error:
+            self._carrier.fail(error)
+
     def _work(self) -> None:
         self.turn_count += 1
-        elapsed = (self._clock.now_ms() - self._ticked_ms) // TICK_MS
-        if elapsed > 0:
-            self._ticked_ms += elapsed * TICK_MS
-            self.core.tick(min(elapsed, ELAPSED_TICKS_MAX))
-        elif elapsed < 0:
-            # The clock was set back: no time has passed, and we count from here.
-            self._ticked_ms += elapsed * TICK_MS
+        self._tick()
         self._carrier.feed()
         effects = self.core.take()
         if effects is not None:
             self._carry_out(effects)
-            self._flush()
-        self._carrier.apply()
-        self._flush()
+        idle = self._idling.idle_ticks if self._idling is not None else 0
+        self._is_left_alone = idle > 1
+        self.due = self._ticked + max(1, idle)
+
+    def _tick(self) -> None:
+        pulse = self._pulse
+        elapsed = pulse.ticks - self._ticked
+        if elapsed:
+            self._ticked = pulse.ticks
+            if self._idling is None:
+                self.core.tick(elapsed)
+            else:
+                # Election timers count the beats that it was left alone for, as if it had been told of each.
+                self._idling.tick(elapsed, max(1, pulse.beats - self._beaten))
+        self._beaten = pulse.beats
+        self._is_left_alone = False
 
     def _carry_out(self, effects: Effects) -> None:
         send = self._transport.send
@@ -171,6 +189,7 @@ class Driver:
             for item in batch.sends:
                 send(item.to, item.message)
         if released:
-            self._flush()
+            if self._is_left_alone:
+                self._tick()
             self.core.synced(released)
             self.wake()

@@ -1,13 +1,13 @@
 """What nodes say and demand when they connect: cluster, names, protocol version, and the disk that they vote with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from quorate.cluster.wire.errors import BadRequest
 from quorate.protocols.core import Configuration, NodeId
 
-PROTOCOL_VERSION = 2
-"""2: a hello names the engine."""
+PROTOCOL_VERSION = 3
+"""2: a hello names the engine. 3: it claims a configuration for each group, and heartbeats of many groups are one frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Hello:
     """Where the source listens for peers: answers go there, even from one who does not know the source yet."""
     engine: str
     """The consensus engine of its groups. Two engines in one group would not understand each other, and say nothing."""
+    group_indexes: dict[str, int]
+    """`configuration_index` for each of its groups but the default one, where it knows a configuration that names it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,28 @@ class Party:
         configuration: Callable[[], Configuration],
         *,
         engine: str,
+        groups: Callable[[], Mapping[str, Configuration]] = dict,
     ) -> None:
+        """`configuration` is that of the default group: it says who belongs to the cluster. `groups` gives those of the others."""
         self.cluster, self.node, self.storage, self.incarnation, self.address = cluster, node, storage, incarnation, address
         self.configuration = configuration
         self.engine = engine
+        self._groups = groups
         self.bootstrap = b""
         self.member = False
         self._claims: dict[NodeId, tuple[str, int]] = {}
         """What members said of themselves when they were last let in: (storage, configuration index)."""
 
     def hello_to(self, destination: NodeId) -> Hello:
-        mine = self.configuration().get(self.node)
-        known = self.configuration().index if mine is not None and mine.storage == self.storage else -1
+        known = self._claim(self.configuration())
+        claims = {group: index for group, configuration in self._groups().items() if (index := self._claim(configuration)) >= 0}
         return Hello(
-            PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known, self.address, self.engine
+            PROTOCOL_VERSION, self.cluster, self.node, destination, self.incarnation, self.storage, known, self.address, self.engine, claims
         )
+
+    def _claim(self, configuration: Configuration) -> int:
+        mine = configuration.get(self.node)
+        return configuration.index if mine is not None and mine.storage == self.storage else -1
 
     def welcome(self, hello: Hello) -> Welcome:
         """Let in, or refuse with an error that names both sides."""
@@ -98,6 +107,19 @@ class Party:
                 f"{peer} began its cluster with {', '.join(theirs.names)}, {self.node} with {', '.join(ours.names)}: their files named "
                 "different members. Correct the members in the files, and wipe the nodes that have begun a cluster of their own"
             )
+
+    def strange_in(self, hello: Hello) -> set[str]:
+        """The groups in which the peer's disk has no standing; what it says there is not heard."""
+        return {group for group, configuration in self._groups().items() if self.is_strange(configuration, group, hello)}
+
+    def is_strange(self, configuration: Configuration, group: str, hello: Hello) -> bool:
+        """Whether the group knows this peer with another disk, and the peer knows nothing newer.
+
+        A change of members is made group by group: a new disk that the default group has let in already may still stand
+        in for the lost one elsewhere, where it has forgotten what that one promised.
+        """
+        known = configuration.get(hello.source)
+        return known is not None and known.storage != hello.storage and hello.group_indexes.get(group, -1) <= configuration.index
 
     def check_storage(self, peer: NodeId, storage: str, configuration_index: int = -1) -> None:
         """A node whose disk was replaced must not vote under its old name, unless a newer configuration than ours says so.

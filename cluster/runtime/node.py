@@ -12,8 +12,6 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from random import Random
 
 import uvloop
 
@@ -23,10 +21,11 @@ from quorate.cluster.runtime.clock import SkewedClock
 from quorate.cluster.runtime.config import DEFAULT_GROUP, NodeConfig, split_address
 from quorate.cluster.runtime.forming import Forming
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Party
-from quorate.cluster.runtime.machines import Hosted, make_machine
-from quorate.cluster.runtime.peers import GroupTransport, PeerNetwork
+from quorate.cluster.runtime.hosting import Hosting
+from quorate.cluster.runtime.machines import Hosted
+from quorate.cluster.runtime.peers import PeerNetwork
+from quorate.cluster.runtime.pulse import Pulse
 from quorate.cluster.runtime.replica import Replica
-from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.runtime.status import group_samples, group_status, log_samples
 from quorate.cluster.runtime.surroundings import Surroundings
 from quorate.cluster.service.digest_rpc import DigestService
@@ -34,20 +33,15 @@ from quorate.cluster.service.fault_rpc import FaultService
 from quorate.cluster.service.keyvalue_rpc import KeyValueService
 from quorate.cluster.service.rpc import ClientService
 from quorate.cluster.storage.directory import DataDirectory
-from quorate.cluster.storage.errors import LogFailed
 from quorate.cluster.storage.faulty import FaultyFiles
 from quorate.cluster.storage.files import RealFiles
 from quorate.cluster.storage.journal import JournalOptions
-from quorate.cluster.storage.snapshots import SnapshotStore
 from quorate.cluster.wire.errors import BadRequest, QuorateError, Unavailable
 from quorate.cluster.wire.rpc import Outbox, ServerConnection
-from quorate.protocols.core import Configuration, Message, NodeId, Recovered
-from quorate.protocols.sessions import Sessions
+from quorate.protocols.core import Configuration, Recovered
 
 VERSION = importlib.metadata.version("quorate")
 
-HAND_OVER_S = 2.0
-"""How long a stopping leader waits for its successor."""
 CONNECTIONS_MAX = 10_000
 """Client connections at once; more are closed at once rather than starving the others of file descriptors."""
 APPLIED_LAG_MAX = 1_000
@@ -112,7 +106,7 @@ class Node:
 
     def status(self) -> dict[str, object]:
         ready, detail = self.ready()
-        member = self._configuration().get(self.config.node)
+        member = self._hosting.configuration().get(self.config.node)
         return self.identity() | {
             "number": member.number if member is not None else 0,
             "incarnation": self._party.incarnation,
@@ -121,7 +115,13 @@ class Node:
             "ready_detail": detail,
             "http_address": self._http_address,
             "groups": {name: group_status(hosted.replica) | hosted.stats() for name, hosted in self.groups.items()},
+            "unknown_groups": list(self._hosting.unknown),
         }
+
+    def group_status(self, group: str) -> dict[str, object]:
+        """The status with this one group; with none where it is not hosted."""
+        hosted = self.groups.get(group)
+        return self.identity() | {"groups": {group: group_status(hosted.replica) | hosted.stats()} if hosted is not None else {}}
 
     def ready(self) -> tuple[bool, str]:
         """A leader is known and what is committed is applied, in every group."""
@@ -175,14 +175,25 @@ class Node:
         on_put = self._around.steps_journal
         options = JournalOptions(segment_bytes=config.log.segment_mib << 20, threads=on_put is None, on_put=on_put)
         self._journal = self._directory.open_journal(asyncio.get_running_loop(), options)
-        self._journal.on_failed = self._on_log_failed
+        self._journal.on_answered = self._outbox.flush
         if (torn := self._journal.recovery.torn) is not None:
             self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
         own = self._directory
+        pulse = Pulse(self.clock, self._outbox.flush, self._around.work_s)
+        self._hosting = Hosting(config, self._around, own, self._journal, self.clock, pulse, self.start, self.groups, self._on_members)
         self._party = Party(
-            config.cluster, config.node, own.storage, own.incarnation, config.peer.address, self._configuration, engine=config.engine
+            config.cluster,
+            config.node,
+            own.storage,
+            own.incarnation,
+            config.peer.address,
+            self._hosting.configuration,
+            engine=config.engine,
+            groups=self._hosting.further_configurations,
         )
-        self._network = PeerNetwork(self._party, self._on_message, self._on_lost, self._outbox, rng=self._around.rng, routes=config.routes)
+        hosting, around = self._hosting, self._around
+        self._network = PeerNetwork(self._party, hosting.on_message, hosting.on_lost, self._outbox, rng=around.rng, routes=config.routes)
+        hosting.connect(self._network)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
             with _listening("http", config.http.listen):
@@ -200,7 +211,8 @@ class Node:
             if serving.done():
                 serving.result()
             await stopping
-            await self._stop_in_order()
+            await self._hosting.stop()
+            self._log.info("stopped")
         finally:
             serving.cancel()
             stopping.cancel()
@@ -212,10 +224,10 @@ class Node:
             self._directory.close_journal(self._journal)
 
     async def _host(self) -> None:
-        """Recover or form, then host the default group."""
+        """Recover or form, then host the groups."""
         recovered = self._journal.group(DEFAULT_GROUP).load()
         initial = await self._initial_configuration(recovered)
-        await self._start_group(DEFAULT_GROUP, initial, recovered)
+        await self._hosting.host(initial, recovered)
         self._forming_done()
         self._around.on_hosting()
 
@@ -240,85 +252,14 @@ class Node:
         elif self._forming is None:
             self._detail = f"waiting to be added: run `quorate member add {self.config.node}`"
 
-    async def _start_group(self, group: str, initial: Configuration, recovered: Recovered) -> None:
-        config = self.config
-        log = self._journal.group(group)
-        around = self._around
-        path, files = self._directory.snapshots_path(group), self._directory.files
-        snapshots = SnapshotStore(path, files=files, marked=lambda: log.marked, beside=around.beside, rng=around.rng)
-        transport = GroupTransport(self._network, group)
-        core = around.make_core(
-            config,
-            initial,
-            Random(around.rng.getrandbits(64)),
-            self._directory.incarnation,
-            replace(recovered, storage=self._directory.storage),
-        )
-        machine = make_machine(config.machine)
-        work = SnapshotWork(snapshots, transport, self.start, config.log.snapshot_mib << 20)
-        replica = Replica(
-            group,
-            config.node,
-            self._directory,
-            initial,
-            core,
-            log,
-            transport,
-            self.clock,
-            Sessions(machine),
-            work,
-            self._outbox.flush,
-            around.work_s,
-        )
-        await work.attach(replica, recovered.snapshot, sum(len(entry.data) for entry in recovered.entries))
-        replica.on_configuration.append(lambda: self._on_configuration(replica))
-        replica.on_failed.append(self._on_failed)
-        self.groups[group] = Hosted(replica, machine)
-        self._on_configuration(replica)
-        replica.start()
-        if self._journal.failed is not None:
-            # Before there was anybody to tell.
-            replica.fail(self._journal.failed)
-
-    def _configuration(self) -> Configuration:
-        hosted = self.groups.get(DEFAULT_GROUP)
-        return hosted.replica.core.configuration if hosted is not None else Configuration()
-
-    def _on_configuration(self, replica: Replica) -> None:
-        configuration = replica.core.configuration
+    def _on_members(self, configuration: Configuration) -> None:
+        """The default group says who belongs to the cluster."""
         mine = configuration.get(self.config.node)
         self._party.member = mine is not None and mine.storage == self._directory.storage
         if self._party.member:
             self._forming = None
             node = self.config.node
             self._detail = f"{node} was taken out of the cluster: stop it, or bring it back with `quorate member add {node}`"
-        self._network.connect({member.name: member.peer_address for member in configuration.members})
-        self._network.configuration_changed()
-
-    def _on_message(self, group: str, sender: NodeId, message: Message) -> None:
-        hosted = self.groups.get(group)
-        if hosted is not None:
-            hosted.replica.receive(sender, message)
-
-    def _on_lost(self, peer: NodeId) -> None:
-        for hosted in self.groups.values():
-            hosted.replica.driver.unreachable(peer)
-
-    def _on_log_failed(self, problem: LogFailed) -> None:
-        """The groups share the log: none of them can promise anything any more."""
-        for hosted in self.groups.values():
-            hosted.replica.fail(problem)
-
-    def _on_failed(self, reason: str) -> None:
-        """A replica stopped for good: break with the peers, so that they need no timeout to see it."""
-        self._log.error("this node no longer takes part", reason=reason, remedy="mend the cause and restart the node")
-        self.start(self._network.close())
-
-    async def _stop_in_order(self) -> None:
-        for hosted in self.groups.values():
-            await hosted.replica.hand_over(HAND_OVER_S, self._network.is_up)
-            hosted.replica.stop()
-        self._log.info("stopped")
 
     # Clients.
 

@@ -10,6 +10,7 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import get_origin
 
 from quorate.cluster.runtime.config import split_address
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, Welcome
@@ -18,7 +19,7 @@ from quorate.cluster.wire.codec import decode, encode
 from quorate.cluster.wire.errors import BadRequest, ProtocolError, QuorateError, from_wire, to_wire
 from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Outbox, Stream, pack
 from quorate.cluster.wire.sockets import end_if_silent
-from quorate.protocols.core import Message, NodeId
+from quorate.protocols.core import Configuration, Message, NodeId
 
 # Unsent bytes of one link beyond which messages are dropped: two full windows of the engine.
 LINK_QUEUE_MAX = 32 << 20
@@ -29,7 +30,7 @@ REFUSED_S = 2.0
 HELLO_S_MAX = 2.0
 # Heartbeats are acknowledged several times a second; a peer that acknowledges nothing for so long is dialled anew.
 PEER_SILENT_S = 5
-HELLO_TYPES = tuple(field.type for field in dataclasses.fields(Hello))
+HELLO_TYPES = tuple(get_origin(field.type) or field.type for field in dataclasses.fields(Hello))
 # Links to nodes that dialled us and are in no configuration of ours yet.
 GUESTS_MAX = 64
 
@@ -41,6 +42,8 @@ class PeerInbound(Stream):
         super().__init__(frame_size_max=PEER_FRAME_MAX)
         self._network = network
         self.hello: Hello | None = None
+        self.strange_in: set[str] = set()
+        """Groups in which its disk has no standing."""
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,7 +70,10 @@ class PeerInbound(Stream):
                 if zlib.crc32(payload) != crc:
                     self._network.corrupt_count += 1
                     raise ProtocolError(f"a message of {len(payload)} bytes from {self.hello.source} has a wrong checksum")
-                self._network.on_message(group, self.hello.source, decode(payload))
+                if group in self.strange_in:
+                    self._network.strange_count += 1
+                else:
+                    self._network.on_message(group, self.hello.source, decode(payload))
             case _:
                 raise ProtocolError(f"not a peer message: {frame!r:.100}")
 
@@ -76,6 +82,8 @@ class PeerInbound(Stream):
         match frame:
             case [0, int(request_id), "hello", list(fields)] if tuple(map(type, fields)) == HELLO_TYPES:
                 hello = Hello(*fields)
+                if not all(type(index) is int for index in hello.group_indexes.values()):
+                    raise ProtocolError(f"a hello claims an index for each group, not {hello.group_indexes!r:.100}")
                 try:
                     welcome = party.welcome(hello)
                 except QuorateError as error:
@@ -84,6 +92,7 @@ class PeerInbound(Stream):
                     self.close(error.message)
                     return
                 self.hello = hello
+                self.strange_in = party.strange_in(hello)
                 self.send(pack((RESPONSE, request_id, None, [welcome.storage, welcome.bootstrap, welcome.member])))
                 self._network.on_hello(hello)
             case [0, int(request_id), "hello", [int(version), *_]] if version != PROTOCOL_VERSION:
@@ -239,6 +248,8 @@ class PeerNetwork:
         """Who dialled us, oldest first."""
         self._wanted: dict[NodeId, str] = {}
         self.corrupt_count = 0
+        self.strange_count = 0
+        """Messages not heard: their sender's disk has no standing in their group."""
         self.sent_count = 0
         self._server: asyncio.Server | None = None
         self._log = logger()
@@ -278,8 +289,18 @@ class PeerNetwork:
             if name not in self.links:
                 self.links[name] = PeerLink(self, name, address)
 
+    def group_changed(self, group: str, configuration: Configuration) -> None:
+        """A further group has another configuration: who is heard in it?"""
+        for connection in self.inbound:
+            if connection.hello is None:
+                continue
+            if self.party.is_strange(configuration, group, connection.hello):
+                connection.strange_in.add(group)
+            else:
+                connection.strange_in.discard(group)
+
     def configuration_changed(self) -> None:
-        """Close what the new configuration no longer accepts; refused links are tried again at once."""
+        """Close what the default group's new configuration no longer accepts; refused links are tried again at once."""
         for connection in list(self.inbound):
             if connection.hello is not None:
                 try:

@@ -17,6 +17,7 @@ from quorate.cluster.runtime.driver import Driver
 from quorate.cluster.runtime.local_calls import LocalCalls, refusal
 from quorate.cluster.runtime.logs import logger
 from quorate.cluster.runtime.ports import Incarnations, Snapshots
+from quorate.cluster.runtime.pulse import Pulse
 from quorate.cluster.wire.errors import BadRequest, NotLeader, Overloaded, QuorateError, SessionExpired, Unavailable, Uncertain
 from quorate.protocols import sessions
 from quorate.protocols.core import (
@@ -47,8 +48,8 @@ PROPOSAL_MS_MAX = 30_000
 DEPOSED_MS = 200
 """What a leader had proposed when it was one no more often commits under the next one, a hand-over's above all. Its callers wait so
 long for that; then they are told that the outcome is open, and try again where somebody leads."""
-LOOK_S = 0.1
-"""How often the machine is asked for what is due, and old proposals are looked at."""
+HAND_OVER_LOOK_S = 0.1
+"""How often a node that hands over looks whether its heir is still there."""
 
 
 class Replica:
@@ -66,7 +67,7 @@ class Replica:
         clock: Clock,
         machine: StateMachine,
         snapshots: Snapshots,
-        flush: Callable[[], None],
+        pulse: Pulse,
         work_s: Callable[[], float] = perf_counter,
     ) -> None:
         self.group = group
@@ -75,7 +76,7 @@ class Replica:
         self._clock = clock
         self._log = logger().bind(group=group)
         self.applier = Applier(machine, initial, lambda: self.driver.wake(), self._on_applied, self.fail, work_s)
-        self.driver = Driver(core, storage, transport, clock, self, flush)
+        self.driver = Driver(core, storage, transport, pulse, self)
         self.core = core
         self.snapshots = snapshots
         self.failure = ""
@@ -101,7 +102,6 @@ class Replica:
         self._passed_ms = 0
         self._deposed: tuple[int, Token] | None = None
         """When to stop waiting for what was proposed before this node was deposed, and the last such proposal."""
-        self._timer: asyncio.TimerHandle | None = None
         self._locals = LocalCalls()
         self.leadership_change_count = 0
 
@@ -114,12 +114,10 @@ class Replica:
 
     def start(self) -> None:
         self.driver.start()
-        self._look()
+        self.look()
 
     def stop(self) -> None:
         """Stop for good, in peace: whoever still waits is told that the outcome is open."""
-        if self._timer is not None:
-            self._timer.cancel()
         self.driver.stop()
         self._end_all(Uncertain(f"{self.node} stops"))
 
@@ -181,13 +179,13 @@ class Replica:
 
     def reconfigure_for(self, responder: Responder, request_id: int, change: Change) -> None:
         self._check_working()
-        self.core.reconfigure(change, self._changing_token(responder, request_id))
-        self.driver.wake()
+        token = self._changing_token(responder, request_id)
+        self.driver.tell(lambda: self.core.reconfigure(change, token))
 
     def transfer_for(self, responder: Responder, request_id: int, to: NodeId) -> None:
         self._check_working()
-        self.core.transfer(to, self._changing_token(responder, request_id))
-        self.driver.wake()
+        token = self._changing_token(responder, request_id)
+        self.driver.tell(lambda: self.core.transfer(to, token))
 
     def _changing_token(self, responder: Responder, request_id: int) -> Token:
         token = self._next_origin
@@ -288,9 +286,7 @@ class Replica:
         for told in self.on_applied:
             told()
 
-    def _look(self) -> None:
-        """Ten times a second: what is due, and what has waited too long."""
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+    def look(self) -> None:
         if self.failure:
             return
         now = self._clock.now_ms()
@@ -302,8 +298,10 @@ class Replica:
         except Exception as error:
             self.fail(error)
             return
-        self._marks.append((self._passed_ms, self._next_origin - 1))
-        while self._marks[0][0] < self._passed_ms - PROPOSAL_MS_MAX:
+        newest = self._next_origin - 1
+        if not self._marks or self._marks[-1][1] != newest:
+            self._marks.append((self._passed_ms, newest))
+        while self._marks and self._marks[0][0] < self._passed_ms - PROPOSAL_MS_MAX:
             self._give_up_until(self._marks.popleft()[1], f"not committed within {PROPOSAL_MS_MAX // 1000} s; it still may be")
         if self._deposed is not None and self._deposed[0] <= self._passed_ms:
             self._give_up_until(self._deposed[1], f"{self.node} no longer leads; it still may be committed")
@@ -361,7 +359,7 @@ class Replica:
             return
         handing = asyncio.create_task(self.transfer(heir, timeout=timeout))
         while not handing.done() and is_up(heir):
-            await asyncio.wait([handing], timeout=LOOK_S)
+            await asyncio.wait([handing], timeout=HAND_OVER_LOOK_S)
         handing.cancel()
         with contextlib.suppress(QuorateError, asyncio.CancelledError):
             await handing

@@ -127,6 +127,8 @@ class Journal:
         self.counters = Counters()
         self.failed: LogFailed | None = None
         self.on_failed: Callable[[LogFailed], None] = lambda problem: None
+        self.on_answered: Callable[[], None] = lambda: None
+        """Called when the groups were told of a device write: what they send upon it may leave at once, and together."""
         self._on_put = options.on_put
         self._segments = segments
         self._folds = folds
@@ -184,6 +186,11 @@ class Journal:
         if group is None:
             group = self._groups[name] = GroupLog(self, name, self._folds.pop(name) if name in self._folds else Fold())
         return group
+
+    @property
+    def names(self) -> list[str]:
+        """Of all groups that are in the log or were asked for."""
+        return [*self._groups, *self._folds]
 
     def put(self, write: Write) -> None:
         if self.failed is not None:
@@ -248,6 +255,7 @@ class Journal:
     def _on_synced(self, answers: Answers) -> None:
         for name, (serial, synced) in answers.items():
             self._groups[name].durable(serial, synced)
+        self.on_answered()
 
     def _on_failed(self, problem: LogFailed) -> None:
         self.failed = problem

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from quorate.protocols.core.messages import Message
 from quorate.protocols.core.values import Change, Configuration, Entry, NodeId, Snapshot, Token
@@ -175,6 +175,19 @@ class Core(Protocol):
 
     def take(self) -> Effects | None:
         """Everything to be done since the last call; None if nothing."""
+
+
+@runtime_checkable
+class Idling(Core, Protocol):
+    """A core that may be left alone while nothing is due; one that says nothing of this is ticked with every tick."""
+
+    @property
+    def idle_ticks(self) -> int:
+        """After a `take`: so many ticks from now on have no effect but that time passes, if nothing else is fed meanwhile, and the
+        one after them may have one. 0: it must be ticked with the next."""
+
+    def tick(self, elapsed: int = 1, turns: int = 1) -> None:
+        """Told of several ticks at once, election timers count one for each of the `turns` in which the runtime looked at its clock."""
 
 
 class CoreFactory(Protocol):

@@ -109,7 +109,7 @@ async def dial(address: str, *frames: object) -> tuple[asyncio.StreamReader, asy
 
 
 def hello(source: str, destination: str) -> object:
-    return (0, 7, "hello", (PROTOCOL_VERSION, "demo", source, destination, 1, f"disk-{source}", -1, "127.0.0.1:1", "raft"))
+    return (0, 7, "hello", (PROTOCOL_VERSION, "demo", source, destination, 1, f"disk-{source}", -1, "127.0.0.1:1", "raft", {}))
 
 
 async def test_nodes_reach_one_another_through_their_own_ports(world: World) -> None:

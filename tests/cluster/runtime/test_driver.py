@@ -8,6 +8,7 @@ import pytest
 
 from quorate.cluster.runtime.clock import ManualClock
 from quorate.cluster.runtime.driver import Driver
+from quorate.cluster.runtime.pulse import Pulse
 from quorate.protocols.core import (
     Change,
     Configuration,
@@ -94,7 +95,8 @@ class World:
     carried: list[Effects] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.driver = Driver(self.core, self.storage, self, self.clock, self, lambda: None)
+        self.pulse = Pulse(self.clock, lambda: None)
+        self.driver = Driver(self.core, self.storage, self, self.pulse, self)
 
     def send(self, to: NodeId, message: Message) -> None:
         self.sent.append(message)
@@ -103,6 +105,8 @@ class World:
         self.core.fed.append(("feed",))
 
     def apply(self) -> None: ...
+
+    def look(self) -> None: ...
 
     def carry(self, effects: Effects) -> None:
         self.carried.append(effects)

@@ -24,6 +24,7 @@ def hello(**changes: object) -> Hello:
         "configuration_index": -1,
         "address": "127.0.0.1:7102",
         "engine": "raft",
+        "group_indexes": {},
     }
     return Hello(**(fields | changes))  # type: ignore[arg-type]
 

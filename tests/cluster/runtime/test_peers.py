@@ -134,6 +134,7 @@ def hello(source: NodeId, to: Node, **changes: object) -> list[object]:
         "configuration_index": -1,
         "address": "127.0.0.1:1",
         "engine": "raft",
+        "group_indexes": {},
     }
     return [0, 0, "hello", list((fields | changes).values())]
 

@@ -12,6 +12,7 @@ import pytest
 from quorate.cluster.replicated_log import Consistency
 from quorate.cluster.runtime.clock import ManualClock
 from quorate.cluster.runtime.config import TICK_MS
+from quorate.cluster.runtime.pulse import Pulse
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.storage.snapshots import SnapshotStore
@@ -55,9 +56,8 @@ class Seat:
         self.work = SnapshotWork(SnapshotStore(path), self, cluster.start, SNAPSHOT_BYTES)
         core = raft(name, MEMBERS, OPTIONS, Random(f"{cluster.seed}/{name}"), 1, None, None, [])
         directory = Directory()
-        self.replica = Replica(
-            "default", name, directory, MEMBERS, core, self.disk, self, cluster.clock, self.words, self.work, lambda: None
-        )
+        pulse = Pulse(cluster.clock, lambda: None)
+        self.replica = Replica("default", name, directory, MEMBERS, core, self.disk, self, cluster.clock, self.words, self.work, pulse)
 
     def send(self, to: NodeId, message: Message) -> None:
         self.cluster.wire.append((self.name, to, message))
@@ -149,9 +149,7 @@ class Together:
                 seat.disk.sync()
             seat.replica.driver.wake()
             if number % 10 == 0:
-                seat.replica._look()
-                assert seat.replica._timer is not None
-                seat.replica._timer.cancel()
+                seat.replica.look()
         for _ in range(3):
             await asyncio.sleep(0)
 

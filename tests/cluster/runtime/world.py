@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 
 from quorate.cluster.runtime.clock import ManualClock
+from quorate.cluster.runtime.pulse import Pulse
 from quorate.cluster.runtime.replica import Replica
 from quorate.cluster.runtime.snapshotting import SnapshotWork
 from quorate.cluster.storage.files import Files
@@ -200,8 +201,9 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
         self.store = SnapshotStore(path, files=files)
         self.work = SnapshotWork(self.store, self, self._start, SNAPSHOT_BYTES)
+        self.pulse = Pulse(self.clock, lambda: None)
         self.replica = Replica(
-            "default", "n1", self.directory, MEMBERS, self.core, NoDisk(), self, self.clock, machine or self.words, self.work, lambda: None
+            "default", "n1", self.directory, MEMBERS, self.core, NoDisk(), self, self.clock, machine or self.words, self.work, self.pulse
         )
         self.applier = self.replica.applier
         self._serial = 0
@@ -253,9 +255,7 @@ class World:
     def look(self, passed_ms: int = 100) -> None:
         """Time passes, and the replica looks around."""
         self.clock.advance(passed_ms)
-        self.replica._look()
-        if self.replica._timer is not None:
-            self.replica._timer.cancel()
+        self.replica.look()
 
     def written(self, index: int, *words: bytes, term: int = 1) -> Snapshot:
         """A durable snapshot of these words, as if a peer's had been received."""
