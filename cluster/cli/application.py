@@ -60,6 +60,9 @@ def quorate(
     context: typer.Context,
     endpoints: Annotated[str | None, typer.Option("--endpoints", "-e", metavar="HOST:PORT,...", help="As after the sub-command.")] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", metavar="DIR", help="As after the sub-command.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", "-g", metavar="NAME", help="Which group of the cluster. Default: $QUORATE_GROUP, else default.")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """A cluster that keeps its word: replicated, linearizable coordination.
@@ -68,7 +71,7 @@ def quorate(
     """
     if not isinstance(context.obj, Surroundings):
         context.obj = Surroundings()
-    context.obj.endpoints, context.obj.data = endpoints, data
+    context.obj.endpoints, context.obj.data, context.obj.named_group = endpoints, data, group
 
 
 for part in (

@@ -52,6 +52,15 @@ def up(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of every node, as `timing.lease_ms=200`.")
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            metavar="NAMES|N",
+            help="Groups beside the default one: `orders,users`, or how many (g1, g2, ...).",
+            show_default=False,
+        ),
+    ] = None,
     proxy: Annotated[bool, typer.Option("--proxy", help="On the first start: put a fault proxy between all nodes.")] = False,
     data: DataOption = None,
     json: JsonOption = False,
@@ -65,12 +74,15 @@ def up(
     - `quorate up`
     - `quorate up --nodes 5 --data ./cluster`
     - `quorate up --detach && quorate put greeting hello`
+    - `quorate up --groups orders,users`
     - `quorate up --proxy`
     """
     if json and not detach:
         raise UsageError("--json goes with --detach; `quorate status --watch --json` tells of a cluster that runs")
     path = surroundings.of(context).directory(data)
-    chosen = parse_settings(settings or [])
+    chosen = dict(parse_settings(settings or []))
+    if groups is not None:
+        chosen["groups"] = {**_groups(groups), **_mapping(chosen.get("groups"))}
     cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach, proxied=proxy)
     if detach and cluster.directory.up_is_held():
         cluster.directory.hold_up()  # says who holds it
@@ -84,6 +96,16 @@ def up(
         output.line(_next_steps(path, cluster, context))
     else:
         _run(cluster, _next_steps(path, cluster, context))
+
+
+def _groups(words: str) -> dict[str, object]:
+    """Those that `--groups` names, none of them with settings of its own."""
+    names = [f"g{number}" for number in range(1, int(words) + 1)] if words.isdecimal() else words.split(",")
+    return {name.strip(): {} for name in names}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _open_or_create(

@@ -42,6 +42,12 @@ class Surroundings:
     endpoints: str | None = None
     """As given before the sub-command; what is given after it wins."""
     data: str | None = None
+    named_group: str | None = None
+
+    @property
+    def group(self) -> str:
+        """Of the cluster: whose keys, leader and members are meant. Empty where none is named."""
+        return self.named_group or self.environment.get("QUORATE_GROUP") or ""
 
     def directory(self, data: str | None) -> Path:
         """The directory of the local cluster."""
@@ -145,7 +151,7 @@ def with_client(
 
     async def working() -> T:
         async with here.connect(reached, timeout_s) as client:
-            return await work(client)
+            return await work(client.group(here.group) if here.group else client)
 
     try:
         with asyncio.Runner(loop_factory=_fast_loop if heavy else None) as runner:

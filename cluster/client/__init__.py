@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from quorate.cluster.client.client import SESSION_TTL_S, TIMEOUT_S, Client, Connecting
+from quorate.cluster.client.client import SESSION_TTL_S, TIMEOUT_S, Client
+from quorate.cluster.client.connecting import Connecting
 from quorate.cluster.client.lease import Lease
 from quorate.cluster.client.watch import Watch
 
@@ -25,6 +26,7 @@ def connect(
             await client.put("x", "1")
 
     or `client = await connect(...)` and `await client.close()`. `timeout` is the default of every operation, in seconds.
+    `group` is one of those that the nodes host; `client.group(name)` gives the others over the same connections.
     Without `exactly_once` an uncertain write is reported at once and never repeated. With `spread_reads` linearizable reads
     go to all nodes in turn, not to the leader. With `only_given` no other node is ever asked: what one node alone says, and no
     way to a leader that is not among them.

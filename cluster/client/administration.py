@@ -53,7 +53,7 @@ class Administration:
         return (await self._group(deadline_ms)).members
 
     async def _group(self, deadline_ms: int) -> GroupStatus:
-        group = decode_status(await self._calls.to_leader("status", (), deadline_ms)).groups.get(self._calls.group)
+        group = decode_status(await self._calls.to_leader("status_of", (self._calls.group,), deadline_ms)).groups.get(self._calls.group)
         if group is None:
             raise BadRequest(f"no group {self._calls.group!r} on this cluster")
         return group

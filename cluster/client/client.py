@@ -4,7 +4,8 @@ The rule: every method either returns what happened, or raises a QuorateError th
 happened. Keys and values are bytes; text is sent as UTF-8. Timeouts are in seconds.
 """
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from random import Random
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from quorate.cluster.client.leader import Leader
 from quorate.cluster.client.lease import Lease, LeaseRequest, renew
 from quorate.cluster.client.network import Network
 from quorate.cluster.client.session import nonce
-from quorate.cluster.client.sessions import Sessions
+from quorate.cluster.client.shared import Shared
 from quorate.cluster.client.status import MemberStatus, NodeIdentity, NodeStatus, SnapshotInfo
 from quorate.cluster.client.timing import LoopTiming, Timing, to_ms
 from quorate.cluster.client.transaction import Text, Transaction, bounds, to_bytes
@@ -80,21 +81,23 @@ class Client:
         rng: Random | None = None,
         make_nonce: Callable[[], bytes] = nonce,
     ) -> None:
-        self._timeout_ms = to_ms(timeout)
-        self._timing = timing or LoopTiming()
-        rng = rng or Random()
-        self._background = Background()
-        self._network = Network(parse(endpoints), timing=self._timing, rng=rng, background=self._background, learns=not only_given)
-        self._leader = Leader(self._network, group=group, timing=self._timing, rng=rng, background=self._background)
-        self._calls = Calls(self._network, self._leader, group=group, timing=self._timing, rng=rng)
-        self._sessions = Sessions(
-            self._calls, exactly_once=exactly_once, ttl_ms=to_ms(session_ttl), background=self._background, make_nonce=make_nonce
-        )
+        timing, rng, background = timing or LoopTiming(), rng or Random(), Background()
+        network = Network(parse(endpoints), timing=timing, rng=rng, background=background, learns=not only_given)
+        ttl_ms = to_ms(session_ttl)
+        self._groups: dict[str, Client] = {group: self}
+        self._begin(Shared(network, background, timing, rng, to_ms(timeout), exactly_once, spread_reads, ttl_ms, make_nonce), group)
+
+    def _begin(self, shared: Shared, group: str) -> None:
+        self._shared = shared
+        self._network, self._background, self._timing = network, background, timing = shared.network, shared.background, shared.timing
+        self._timeout_ms, self._spread_reads = shared.timeout_ms, shared.spread_reads
+        self._leader = Leader(network, group=group, timing=timing, rng=shared.rng, background=background)
+        self._calls = Calls(network, self._leader, group=group, timing=timing, rng=shared.rng)
+        self._sessions = shared.sessions(self._calls)
         self._writes = Writes(self._calls, self._sessions)
         self._propose = self._writes.propose
-        self._watches = Watches(self._calls, self._background)
+        self._watches = Watches(self._calls, background)
         self._administration = Administration(self._calls)
-        self._spread_reads = spread_reads
 
     def __repr__(self) -> str:
         return f"<Client {self._network.describe()}>"
@@ -111,16 +114,30 @@ class Client:
         return self
 
     async def close(self) -> None:
-        """End the session, the background work and the connections. Requests under way fail."""
-        is_reachable = self._leader.connection is not None and not self._network.is_closed
-        await self._sessions.close(self._timing.now_ms() + CLOSE_MS_MAX if is_reachable else 0)
+        """End the sessions, the background work and the connections. Requests under way fail."""
+        await asyncio.gather(*(client._end_session() for client in self._groups.values()))
         self.abort()
         await self._background.close()
+
+    async def _end_session(self) -> None:
+        is_reachable = self._leader.connection is not None and not self._network.is_closed
+        await self._sessions.close(self._timing.now_ms() + CLOSE_MS_MAX if is_reachable else 0)
 
     def abort(self) -> None:
         """Drop the connections without a word to the cluster; `close` still ends the background work."""
         self._network.close()
-        self._leader.close()
+        for client in self._groups.values():
+            client._leader.close()
+
+    def group(self, name: str) -> "Client":
+        """The client of another group, over the same connections; the same one each time. It ends with this one; closing it
+        before that ends its session. Where no node hosts such a group, its requests are Unavailable: nobody leads it."""
+        from quorate.cluster.client.groups import GroupClient  # which is a Client itself
+
+        if name not in self._groups:
+            self._network.keeps_all = True
+            self._groups[name] = GroupClient(self, name)
+        return self._groups[name]
 
     async def __aenter__(self) -> "Client":
         return self
@@ -374,22 +391,6 @@ class Client:
 
     async def _ask(self, query: Operation, consistency: Consistency, timeout: float | None) -> bytes:
         return await self._calls.query(consistency, commands.encode(query), self._deadline_ms(timeout), spread=self._spread_reads)
-
-
-class Connecting:
-    """What `connect` gives: `async with` it, or await it."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def __await__(self) -> Generator[object, None, Client]:
-        return self._client.start().__await__()
-
-    async def __aenter__(self) -> Client:
-        return await self._client.start()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._client.close()
 
 
 def _lease_id(lease: "Lease | int") -> int:

@@ -154,7 +154,7 @@ class Leader:
         if connection is None or connection in self._probing:
             return
         self._probing.add(connection)
-        answer = connection.call("status", (), self._timing.now_ms() + PROBE_MS_MAX)
+        answer = connection.call("status_of", (self._group,), self._timing.now_ms() + PROBE_MS_MAX)
         answer.add_done_callback(lambda answer: self._on_status(endpoint, connection, answer))
         self._network.begin_sweeping()
 

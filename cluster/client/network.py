@@ -5,6 +5,7 @@ The rule: requests never open connections; they ask for what is open, and whoeve
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from random import Random
 
 from quorate.cluster.client.background import Background
@@ -47,6 +48,10 @@ class Network:
         self.endpoints = [Endpoint(host, port, given=True) for host, port in endpoints]
         self.listener = Listener()
         self._learns = learns
+        self.watch_ids = count(1)
+        """A node tells events by connection and id alone, whatever their group."""
+        self.keeps_all = False
+        """Several groups share these connections: what one of them has no member at, another may."""
         self._timing = timing
         self._rng = rng
         self._background = background
@@ -116,6 +121,8 @@ class Network:
 
     def keep_only(self, names: set[str]) -> None:
         """Forget learned nodes that are no longer members. Given ones stay: the caller knows why."""
+        if self.keeps_all:
+            return
         gone = [endpoint for endpoint in self.endpoints if not endpoint.given and endpoint.name and endpoint.name not in names]
         for endpoint in gone:
             self.endpoints.remove(endpoint)

@@ -32,7 +32,6 @@ class Watches:
         self._background = background
         # Weak: a watch that its caller has dropped without closing it ends with the next event.
         self._active: WeakValueDictionary[tuple[Connection, int], Watch] = WeakValueDictionary()
-        self._last_id = 0
         self._looking = False
         self._unready: dict[Connection, int] = {}
         self._network.listener.on_notification.append(self._on_notification)
@@ -68,8 +67,7 @@ class Watches:
         return await self._calls.leader.wait(deadline_ms)
 
     async def _begin(self, watch: Watch, connection: Connection, request: bytes, deadline_ms: int) -> tuple[int, int]:
-        self._last_id += 1
-        id = watch.id = self._last_id
+        id = watch.id = next(self._network.watch_ids)
         watch.connection = connection
         # Before the reply: events may follow it in the same packet.
         self._active[connection, id] = watch
@@ -127,7 +125,7 @@ class Watches:
 
     async def _look_at(self, connection: Connection) -> None:
         try:
-            status = decode_status(await self._calls.ask(connection, "status", (), self.timing.now_ms() + LOOK_MS))
+            status = decode_status(await self._calls.ask(connection, "status_of", (self._calls.group,), self.timing.now_ms() + LOOK_MS))
             is_ready = status.ready
         except ConnectionLost:
             return

@@ -118,28 +118,40 @@ class Node:
             "unknown_groups": list(self._hosting.unknown),
         }
 
-    def group_status(self, group: str) -> dict[str, object]:
-        """The status with this one group; with none where it is not hosted."""
+    def status_of(self, group: str) -> dict[str, object]:
+        """What clients of one group need; no group where it is not hosted. The whole status of a thousand would hold up the others."""
         hosted = self.groups.get(group)
-        return self.identity() | {"groups": {group: group_status(hosted.replica) | hosted.stats()} if hosted is not None else {}}
+        if hosted is None:
+            return self.identity() | {"ready": False, "ready_detail": self._waits_for if not self.groups else f"no group {group!r} here"}
+        obstacle = self._obstacle(group, hosted.replica)
+        return self.identity() | {
+            "ready": not obstacle,
+            "ready_detail": obstacle,
+            "groups": {group: group_status(hosted.replica) | hosted.stats()},
+        }
 
     def ready(self) -> tuple[bool, str]:
         """A leader is known and what is committed is applied, in every group."""
         if not self.groups:
             return False, self._waits_for
         for name, hosted in self.groups.items():
-            replica = hosted.replica
-            status = replica.core.status
-            if replica.failure:
-                return False, f"{name}: stopped: {replica.failure}"
-            mine = status.configuration.get(self.config.node)
-            if mine is None or mine.storage != self._directory.storage:
-                return False, f"{name}: {self._waits_for}"
-            if status.leader is None:
-                return False, f"{name}: no leader is known"
-            if status.commit - replica.applier.index > APPLIED_LAG_MAX:
-                return False, f"{name}: {status.commit - replica.applier.index} entries behind"
+            if obstacle := self._obstacle(name, hosted.replica):
+                return False, obstacle
         return True, ""
+
+    def _obstacle(self, group: str, replica: Replica) -> str:
+        """Why this group is not ready; empty if it is."""
+        status = replica.core.status
+        if replica.failure:
+            return f"{group}: stopped: {replica.failure}"
+        mine = status.configuration.get(self.config.node)
+        if mine is None or mine.storage != self._directory.storage:
+            return f"{group}: {self._waits_for}"
+        if status.leader is None:
+            return f"{group}: no leader is known"
+        if status.commit - replica.applier.index > APPLIED_LAG_MAX:
+            return f"{group}: {status.commit - replica.applier.index} entries behind"
+        return ""
 
     def samples(self) -> Iterator[Sample]:
         yield "quorate_up", "gauge", "1 while the process runs; labels say what runs", {"node": self.config.node, "version": VERSION}, 1

@@ -24,6 +24,8 @@ class Serving(Protocol):
 
     def status(self) -> Mapping[str, object]: ...
 
+    def status_of(self, group: str) -> Mapping[str, object]: ...
+
     def identity(self) -> Mapping[str, object]: ...
 
     def start(self, work: Coroutine[object, object, None]) -> None:
@@ -41,6 +43,7 @@ class ClientService:
             "ping": Method(lambda connection, id: connection.reply(id, "pong"), ()),
             "identity": Method(lambda connection, id: connection.reply(id, self._node.identity()), ()),
             "status": Method(lambda connection, id: connection.reply(id, self._node.status()), ()),
+            "status_of": Method(lambda connection, id, group: connection.reply(id, self._node.status_of(group)), (str,)),
             "propose": Method(self._propose, (str, bytes)),
             "query": Method(self._query, (str, int, bytes)),
             "reconfigure": Method(self._reconfigure, (str, list)),

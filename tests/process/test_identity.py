@@ -152,7 +152,10 @@ async def test_a_directory_of_another_cluster_is_refused_and_says_whose_it_is(cl
             [SPOKEN, "{cluster}", "n2", "n1", 1, "another disk", -1, "127.0.0.1:1", "{engine}", {}],
             ["another disk", "quorate member replace n2"],
         ),
-        ([SPOKEN, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "an engine", {}], ["n2 runs the engine an engine", "n1 runs {engine}"]),
+        (
+            [SPOKEN, "{cluster}", "n2", "n1", 1, "disk", 0, "127.0.0.1:1", "an engine", {}],
+            ["n2 runs the engine an engine", "n1 runs {engine}"],
+        ),
     ],
     ids=["newer protocol", "other cluster", "wrong destination", "another disk", "another engine"],
 )

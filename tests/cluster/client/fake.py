@@ -127,9 +127,11 @@ class FakeNode:
         return [params for name, params in self.requests if name == method]
 
     async def start(self) -> None:
+        status = self._wrap("status", self._status)
         methods = {
             "ping": Method(self._wrap("ping", lambda connection, id: connection.reply(id, "pong")), ()),
-            "status": Method(self._wrap("status", self._status), ()),
+            "status": Method(status, ()),
+            "status_of": Method(lambda connection, id, group: status(connection, id), (str,)),
             "identity": Method(self._wrap("identity", self._identity), ()),
             "propose": Method(self._wrap("propose", self._propose), (str, bytes)),
             "query": Method(self._wrap("query", self._query), (str, int, bytes)),

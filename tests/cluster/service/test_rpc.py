@@ -47,6 +47,9 @@ class Serving:
     def status(self) -> Mapping[str, object]:
         return {"ready": True}
 
+    def status_of(self, group: str) -> Mapping[str, object]:
+        return self.status()
+
     def identity(self) -> Mapping[str, object]:
         return {"node": "n1"}
 
