@@ -168,3 +168,44 @@ def test_others_are_told_the_advertised_address(path: Path) -> None:
     config: NodeConfig = load(path, {"peer": {"listen": "0.0.0.0:7101", "advertise": "n1.example:7101"}})
 
     assert ("n1.example:7101", "127.0.0.1:7001") == (config.peer.address, config.client.address)
+
+
+def test_groups_are_names_or_tables_and_take_what_they_leave_out_from_the_node(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(path, {"priority": 1, "target_priority": 9, "groups": {"orders": {"priority": 9, "machine": "words"}, "users": {}}})
+
+    assert ("orders", "users") == tuple(config.groups)
+    assert (9, 9, "words") == (
+        config.of_group("orders").priority,
+        config.of_group("orders").target_priority,
+        config.of_group("orders").machine,
+    )
+    assert (1, 9, "keyvalue") == (
+        config.of_group("users").priority,
+        config.of_group("users").target_priority,
+        config.of_group("users").machine,
+    )
+    assert config == config.of_group("default")
+    assert ("orders", "users") == tuple(load(path, {"groups": ["orders", "users"]}).groups)
+    monkeypatch.setenv("QUORATE_GROUPS", '["a", "b"]')
+    assert ("a", "b") == tuple(load(path).groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (["orders", "orders"], "named twice: orders"),
+        (["default"], "always there"),
+        ([".."], "begins with a letter"),
+        (["a/b"], "not 'a/b'"),
+        (["größe"], "ASCII"),
+        ([7], "string"),
+        ({"orders": {"prio": 1}}, "groups.orders.prio: no such setting; accepted: machine, priority, target_priority"),
+        ({"orders": {"priority": 5}}, "groups.orders.target_priority: -1 is below this node's priority 5"),
+    ],
+)
+def test_a_wrong_group_is_named_with_what_is_accepted(path: Path, groups: object, words: str) -> None:
+    assert words in refused(path, groups=groups)
+
+
+def test_priorities_of_a_group_are_refused_where_the_engine_knows_none(path: Path) -> None:
+    assert "groups.orders.priority: zab elects" in refused(path, engine="zab", groups={"orders": {"priority": 1, "target_priority": 1}})

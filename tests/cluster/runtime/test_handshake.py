@@ -92,3 +92,35 @@ def test_a_member_says_which_configuration_names_its_disk() -> None:
 
 def test_a_newcomer_that_no_configuration_names_may_connect() -> None:
     assert party().welcome(hello(source="n4", storage="disk-4"))
+
+
+def test_a_disk_that_the_door_lets_in_already_is_not_heard_in_a_group_that_still_counts_the_lost_one() -> None:
+    """1. n2's disk is lost. 2. It is replaced in the default group, so that n2 is let in with its new one. 3. In "orders" its name still
+    stands for the lost disk, which may have voted there: the new one must not vote again. 4. "users" knows it already."""
+    known = Configuration((Member("n2", 2, "disk-2"),), index=5)
+    replaced = Configuration((Member("n2", 4, "disk-9"),), index=8)
+    node = Party("demo", "n1", "disk-1", 7, "h:1", lambda: replaced, engine="raft", groups=lambda: {"orders": known, "users": replaced})
+
+    node.welcome(hello(storage="disk-9"))
+    assert {"orders"} == node.strange_in(hello(storage="disk-9"))
+    assert set() == node.strange_in(hello(source="n3", storage="disk-3")), "whom a group does not know it may come to know"
+
+
+def test_a_group_hears_a_disk_that_a_newer_configuration_than_ours_names() -> None:
+    """A joiner reads old configurations in the log, and must still hear the leader that gives it the log."""
+    old = Configuration((Member("n2", 2, "disk-2"),), index=5)
+    joiner = Party("demo", "n1", "disk-1", 7, "h:1", Configuration, engine="raft", groups=lambda: {"orders": old})
+
+    assert {"orders"} == joiner.strange_in(hello(storage="disk-9", group_indexes={"orders": 5}))
+    assert set() == joiner.strange_in(hello(storage="disk-9", group_indexes={"orders": 6}))
+
+
+def test_a_hello_claims_only_configurations_that_name_our_disk() -> None:
+    groups = {
+        "orders": Configuration((Member("n1", 1, "disk-1"),), index=3),
+        "users": Configuration((Member("n1", 1, "a former disk"),), index=9),
+        "new": Configuration(),
+    }
+    node = Party("demo", "n1", "disk-1", 7, "h:1", Configuration, engine="raft", groups=lambda: groups)
+
+    assert {"orders": 3} == node.hello_to("n2").group_indexes

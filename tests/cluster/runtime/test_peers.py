@@ -298,3 +298,22 @@ async def test_a_message_that_is_none_closes_its_connection_and_reaches_no_core(
     await reader.read()
 
     assert TimeoutNow(3) not in node.got
+
+
+async def test_a_strange_disk_is_not_heard_in_its_group_until_the_group_knows_it(nodes: dict[NodeId, Node]) -> None:
+    node = nodes["n1"]
+    known = Configuration((Member("n2", 2, "a lost disk"),), index=5)
+    node.party._groups = lambda: {"orders": known}
+    nodes["n2"].network.connect({"n1": node.address})
+    await until(lambda: nodes["n2"].is_up("n1"))
+    orders = GroupTransport(nodes["n2"].network, "orders")
+    orders.send("n1", TimeoutNow(1))
+    nodes["n2"].transport.send("n1", TimeoutNow(2))
+    await until(lambda: TimeoutNow(2) in node.got)
+
+    assert [TimeoutNow(2)] == node.got
+    assert 1 == node.network.strange_count
+
+    node.network.group_changed("orders", Configuration((Member("n2", 4, "disk-n2"),), index=6))
+    orders.send("n1", TimeoutNow(3))
+    await until(lambda: TimeoutNow(3) in node.got)
