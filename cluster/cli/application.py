@@ -15,6 +15,7 @@ import typer
 
 from quorate.cluster.cli import (
     bench,
+    compare,
     keys,
     leases,
     logs,
@@ -88,6 +89,7 @@ for part in (
     bench,
     proxy,
     simulation,
+    compare,
     verification,
 ):
     part.add_to(app)

@@ -89,6 +89,11 @@ _ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], TermOptions | ZabO
 }
 
 
+def options_of(config: NodeConfig) -> object:
+    """The options that this configuration gives its engine."""
+    return _ENGINES[config.engine][1](config)
+
+
 def make_core(config: NodeConfig, initial: Configuration, rng: Random, incarnation: int, recovered: Recovered) -> Core:
     """The core of one group, fresh or from what the log gave back."""
     factory, options = _ENGINES[config.engine]

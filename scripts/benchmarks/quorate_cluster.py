@@ -9,19 +9,17 @@ from pathlib import Path
 from benchmarks.cluster import MEMBERS, Cluster
 from benchmarks.http import call, samples
 from benchmarks.processes import Children
+from quorate.cluster.compare.subjects import REFERENCE
 from quorate.cluster.local.directory import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = (sys.executable, "-m", "quorate.cluster.cli.main", "node", "--config")
 CLIENT = (sys.executable, Path(__file__).parent / "load" / "quorate_load.py")
 SYNC_COUNTER = "quorate_log_sync_count_total"
-REFERENCE = "raft"
-"""The engine of the system "quorate"; the others are named "quorate-zab" and so on."""
-BY_HAND = frozenset({"logship"})
-"""Engines without elections: nobody takes over from a leader that is killed."""
 
 
 def system_name(engine: str) -> str:
+    """Raft's is "quorate", the others are "quorate-zab" and so on."""
     return "quorate" if engine == REFERENCE else f"quorate-{engine}"
 
 

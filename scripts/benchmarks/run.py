@@ -20,8 +20,9 @@ from benchmarks.cluster import Cluster, Row, System, cell, failover, fill
 from benchmarks.endurance import measure_state, soak
 from benchmarks.options import Options
 from benchmarks.processes import BenchError, Children, LoadGenerator
-from benchmarks.quorate_cluster import BY_HAND, CLIENT, REFERENCE, Quorate, environment, system_name
+from benchmarks.quorate_cluster import CLIENT, Quorate, environment, system_name
 from benchmarks.report import Report
+from quorate.cluster.compare.subjects import BY_HAND, REFERENCE
 
 WARM_UP_IN_FLIGHT = 64
 VERIFY_WITHIN_S = 120.0
