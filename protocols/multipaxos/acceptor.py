@@ -63,17 +63,17 @@ class Acceptor:
         state, log, ballot = self.state, self.state.log, message.ballot
         try:
             values = unpack(message.values)
-            strange = next((entry for entry in values if entry.term != ballot), None)
-            if strange is not None:
-                raise ValueError(f"slot {strange.index} is of ballot {strange.term}")
+            for entry in values:
+                if entry.term != ballot:
+                    raise ValueError(f"slot {entry.index} is of ballot {entry.term}")
         except ValueError as problem:
             state.note("accept_malformed", problem=str(problem))
             return
-        votes = 0
+        votes, commit, slots = 0, state.commit, log.entries
         for entry in values:
             slot = entry.index
             # What is chosen has this value already; a copy adds nothing.
-            if slot > state.commit and ((known := log.get(slot)) is None or known.term != ballot):
+            if slot > commit and ((known := slots.get(slot)) is None or known.term != ballot):
                 log.vote(entry)
                 votes += 1
         if votes:
@@ -91,9 +91,9 @@ class Acceptor:
 
     def _advance(self, me: Follower) -> None:
         """Up to where nothing is missing in the leader's ballot."""
-        log, ballot = self.state.log, self.state.ballot
+        slots, ballot = self.state.log.entries, self.state.ballot
         upto = max(me.upto, self.state.commit)
-        while (entry := log.get(upto + 1)) is not None and entry.term == ballot:
+        while (entry := slots.get(upto + 1)) is not None and entry.term == ballot:
             upto += 1
         me.upto = upto
 

@@ -71,12 +71,11 @@ class Leading:
             return
         state = self.state
         self._heard(me, peer, message.round)
-        before, upto = peer.match, min(message.upto, me.opened)
+        upto = min(message.upto, me.opened)
         if peer.acked(upto):
-            self.proposals.count(me, sender, before + 1, upto)
             peer.catch_up.advance(upto, me.opened, state.timer, state.options.election_ticks)
         for first, last in message.beyond:
-            self.proposals.count(me, sender, first, last)
+            self.proposals.count_beyond(me, sender, first, last)
         if peer.state == PROBE or (peer.state == SNAPSHOT and peer.match >= peer.snapshot_index):
             peer.become_replicate()
 

@@ -58,9 +58,7 @@ class Proposals:
                 me.opening_due = False
                 self._open(me, Entry(slot, ballot, NO_ORIGIN, Kind.NOOP, b""))
             elif me.waiting:
-                token, data = me.waiting.popleft()
-                me.batch_bytes += len(data) + HEADER_SIZE
-                self._open(me, Entry(slot, ballot, token, Kind.COMMAND, data))
+                self._open_run(me, slot)
             elif slot < state.configurations[-1].index + state.options.alpha and state.configurations[-1].index:
                 # The new configuration governs only alpha slots on: fill them, or an idle group would never get there.
                 self._open(me, Entry(slot, ballot, NO_ORIGIN, Kind.NOOP, b""))
@@ -70,22 +68,33 @@ class Proposals:
             me.batches.append((me.opened, me.batch_bytes))
             me.batch_bytes = 0
         if rules.own_vote_counts(durable=False):
-            self.count(me, state.node, state.commit + 1, me.opened)
+            me.voted = me.opened
         self.extend(me, again=False)
 
+    def _open_run(self, me: Leader, first: int) -> None:
+        """Slots for all that waits, as far as one configuration governs them and the window reaches."""
+        state = self.state
+        ballot, waiting = state.ballot, me.waiting
+        last = first + len(waiting) - 1
+        if state.governing(first) is not state.configurations[-1]:
+            last = first
+        elif not state.rules.may_open(last, state.commit, state.options.alpha):
+            last = max(first, state.commit + state.options.alpha)
+        run: list[Entry] = []
+        for slot in range(first, last + 1):
+            token, data = waiting.popleft()
+            me.batch_bytes += len(data) + HEADER_SIZE
+            run.append(Entry(slot, ballot, token, Kind.COMMAND, data))
+        me.opened = last
+        state.log.vote_all(run)
+
     def own_votes(self, me: Leader, durable: list[Entry]) -> None:
-        """These votes of ours are on the disk now."""
-        ballot, node = self.state.ballot, self.state.node
-        if durable and durable[0].term == durable[-1].term == ballot and durable[-1].index - durable[0].index + 1 == len(durable):
-            self.count(me, node, durable[0].index, durable[-1].index)
-            return
-        for entry in durable:
-            if entry.term == ballot:
-                self.count(me, node, entry.index, entry.index)
+        """These votes of ours are on the disk now. Slots are opened, written and synced in order."""
+        if durable and durable[-1].term == self.state.ballot:
+            me.voted = max(me.voted, durable[-1].index)
 
     def _open(self, me: Leader, entry: Entry) -> None:
         me.opened = entry.index
-        me.acks[entry.index] = 0
         self.state.log.vote(entry)
 
     def open_change(self, me: Leader, data: bytes) -> Entry:
@@ -109,39 +118,60 @@ class Proposals:
 
     # Counting votes
 
-    def count(self, me: Leader, name: NodeId, first: int, last: int) -> None:
-        """This node voted in our ballot for all of these slots, or knows them to be chosen, which is the same."""
+    def count_beyond(self, me: Leader, name: NodeId, first: int, last: int) -> None:
+        """This node voted in our ballot for all of these slots, which lie beyond a gap in what it has."""
         bit = me.bits.get(name, 0)
-        acks, chosen, state = me.acks, me.chosen, self.state
-        configuration: Configuration | None = None
-        for slot in range(max(first, state.commit + 1), min(last, me.opened) + 1):
-            acks[slot] |= bit
-            if slot in chosen:
-                continue
-            governing = state.governing(slot)
-            if governing is not configuration:
-                configuration, needed, voters = governing, majority(len(governing.voters)), self._mask(me, governing)
-            if state.rules.is_chosen(acks[slot], voters, needed):
-                chosen.add(slot)
-                if slot > state.commit + 1 and slot - 1 not in chosen:
-                    state.note("chosen_out_of_order", slot=slot, commit=state.commit)
-
-    def _mask(self, me: Leader, configuration: Configuration) -> int:
-        return sum(1 << member.number for member in configuration.members if member.voter)
+        for slot in range(max(first, self.state.commit + 1), min(last, me.opened) + 1):
+            me.beyond[slot] = me.beyond.get(slot, 0) | bit
 
     def choose(self, me: Leader) -> None:
         """Move the commit index over what is chosen without a gap."""
-        state, chosen = self.state, me.chosen
-        commit = state.commit
-        while commit + 1 in chosen:
-            commit += 1
-            chosen.discard(commit)
-            del me.acks[commit]
+        state = self.state
+        upto = {me.bits.get(name, 0): peer.match for name, peer in me.peers.items()}
+        upto[me.bits.get(state.node, 0)] = me.voted
+        if len(state.configurations) == 1 and not me.beyond:
+            commit = self._chosen_upto(me, upto)
+        else:
+            commit = self._chosen_one_by_one(me, upto)
         if commit == state.commit:
             return
         state.choose(commit)
         while me.batches and me.batches[0][0] <= commit:
             me.unchosen_bytes -= me.batches.popleft()[1]
+
+    def _chosen_upto(self, me: Leader, upto: dict[int, int]) -> int:
+        """The slot up to which a quorum of the one configuration that governs has voted. `upto`: by acceptor's bit, where its votes
+        in our ballot end."""
+        state = self.state
+        (configuration,) = state.configurations
+        voters, needed = self._mask(configuration), majority(len(configuration.voters))
+        for slot in sorted(set(upto.values()), reverse=True):
+            if slot <= state.commit:
+                break
+            if state.rules.is_chosen(_voted(upto, slot), voters, needed):
+                return min(slot, me.opened)
+        return state.commit
+
+    def _chosen_one_by_one(self, me: Leader, upto: dict[int, int]) -> int:
+        """The same where votes lie beyond gaps, or slots are governed by different configurations."""
+        state, rules = self.state, self.state.rules
+        chosen = state.commit
+        for slot in range(state.commit + 1, max(min(me.opened, max(upto.values())), *me.beyond, 0) + 1):
+            governing = state.governing(slot)
+            acks = _voted(upto, slot) | me.beyond.get(slot, 0)
+            if not rules.is_chosen(acks, self._mask(governing), majority(len(governing.voters))):
+                continue
+            if slot == chosen + 1:
+                chosen = slot
+            elif slot in me.beyond and slot not in me.chosen:
+                me.chosen.add(slot)
+                state.note("chosen_out_of_order", slot=slot, commit=state.commit)
+        me.beyond = {slot: acks for slot, acks in me.beyond.items() if slot > chosen}
+        me.chosen = {slot for slot in me.chosen if slot > chosen}
+        return chosen
+
+    def _mask(self, configuration: Configuration) -> int:
+        return sum(1 << member.number for member in configuration.members if member.voter)
 
     def stop(self, me: Leader, ballot: int) -> None:
         """This node leads no more. What has no slot never happens; what has one may be chosen, there and nowhere else."""
@@ -152,3 +182,8 @@ class Proposals:
         own = [entry for entry in entries if entry is not None and entry.kind == Kind.COMMAND and entry.term == ballot]
         self.acceptor.orphans.add(own, {ballot})
         state.drop_proposed_configurations()
+
+
+def _voted(upto: dict[int, int], slot: int) -> int:
+    """The bits of those whose votes reach that far."""
+    return sum(bit for bit, end in upto.items() if end >= slot)

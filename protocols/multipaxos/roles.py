@@ -68,10 +68,12 @@ class Leader:
     """Configurations, by index, of which a quorum has promised this ballot."""
     extended_to: int = -1
     """The configuration, by index, whose acceptors were asked last to promise as well."""
-    acks: dict[int, int] = field(default_factory=dict)
-    """By open slot: who voted for it in this ballot, a bit for each node's number."""
+    voted: int = 0
+    """Up to here our own votes in this ballot count."""
+    beyond: dict[int, int] = field(default_factory=dict)
+    """By slot beyond a gap in what somebody has: who voted for it in this ballot, a bit for each node's number."""
     chosen: set[int] = field(default_factory=set)
-    """Slots above the commit index that are chosen already."""
+    """Those of them that are known to be chosen."""
     first_index: int = 0
     """Reads are answered once all up to here is chosen."""
     peers: dict[NodeId, Peer] = field(default_factory=dict)

@@ -82,6 +82,16 @@ class Slots:
         elif self.changes:
             self.changes.discard(slot)
 
+    def vote_all(self, run: list[Entry]) -> None:
+        """Vote for these commands, in slots that follow one another."""
+        voted = {entry.index: entry for entry in run}
+        assert run and run[0].index > self.base, (self, run)
+        self.entries.update(voted)
+        self.fresh.update(voted)
+        self.changes.difference_update(voted)
+        self.last = max(self.last, run[-1].index)
+        self._fill()
+
     def _fill(self) -> None:
         while self.filled + 1 in self.entries:
             self.filled += 1

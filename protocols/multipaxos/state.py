@@ -95,7 +95,8 @@ class State:
 
     def governing(self, slot: int) -> Configuration:
         """Whose acceptors decide that slot; only to be asked up to alpha slots above the commit index."""
-        return self.rules.governing(self.configurations, slot, self.options.alpha)
+        known = self.configurations
+        return known[0] if len(known) == 1 else self.rules.governing(known, slot, self.options.alpha)
 
     @property
     def present(self) -> Configuration:
