@@ -224,7 +224,7 @@ class RunRecord:
     checks: tuple[CheckVerdict, ...] = ()
     """What each checker said; operations are in ns since the run's start."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """T1, T2, ... by the position of its call: how the sentences of findings name a transaction (see evidence)."""
+    """T1, T2, ... by the position of its call: how the sentences of findings name a transaction (verify.report.words.names)."""
     violation_ms: Ms | None = None
     """When the first violation showed, if one did: where the diagram of frames looks."""
     frames: tuple[Flight, ...] = ()
