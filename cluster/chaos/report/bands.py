@@ -52,8 +52,10 @@ def faults(record: RunRecord, scale: Scale, top: float) -> tuple[Panel, int]:
     return Panel(drawing.group(*drawn), y), max(0, len(rows) - ROWS_MAX)
 
 
-def family(kind: str) -> str:
-    return FAMILY.get(kind, "other")
+def family(band: FaultBand) -> str:
+    """Several faults at once, "jitter 5ms±1ms + drop 5%", have the family of the one that stands first in FAMILY."""
+    verbs = {band.kind, *(part.split(maxsplit=1)[0] for part in band.text.split(" + ") if band.kind == "mix" and part.strip())}
+    return next((family for verb, family in FAMILY.items() if verb in verbs), "other")
 
 
 def _rows(record: RunRecord) -> Iterator[tuple[str, str, list[FaultBand]]]:
@@ -103,7 +105,7 @@ def _band(band: FaultBand, scale: Scale, y: float, duration_ms: float) -> Markup
     end_ms = duration_ms if band.end_ms is None else band.end_ms
     lasted = f"from {span(band.start_ms)} for {span(end_ms - band.start_ms)}" + ("" if band.end_ms is not None else ", to the end")
     touched = ", ".join(f"{name}: {count:,}" for name, count in band.touched.items()) or "nothing is known to be touched"
-    return _stretch(scale, y, band.start_ms, end_ms, f"band {family(band.kind)}", band.text, f"{band.text}\n{lasted}\n{touched}")
+    return _stretch(scale, y, band.start_ms, end_ms, f"band {family(band)}", band.text, f"{band.text}\n{lasted}\n{touched}")
 
 
 def _stretch(scale: Scale, y: float, start_ms: float, end_ms: float, class_: str, label: str, whole: str = "") -> Markup:

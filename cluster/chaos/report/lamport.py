@@ -28,6 +28,7 @@ HEAD = 34.0
 MARGIN = 104.0
 """For the times."""
 BAR = 7.0
+NODE_WEIGHT = 2.2
 LIFTED = 3.0
 """Words stand above the arrow that they are of."""
 COLUMNS = 26
@@ -52,6 +53,8 @@ class Chart:
     """Where everything stands."""
 
     lanes: list[str]
+    """From left to right: clients, then nodes."""
+    nodes: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
     _places: dict[int, float] = field(default_factory=dict)
     _times: list[Ms] = field(default_factory=list)
@@ -76,9 +79,14 @@ class Chart:
         """The same, behind all that happened in it."""
         return HEAD + ROW * bisect_right(self._times, ms)
 
+    def width(self, lane: str) -> float:
+        """Between nodes there is more to be drawn than beside clients."""
+        weights = {each: NODE_WEIGHT if each in self.nodes else 1.0 for each in self.lanes}
+        return (WIDTH - MARGIN) * weights[lane] / sum(weights.values())
+
     def x(self, lane: str) -> float:
-        step = (WIDTH - MARGIN) / len(self.lanes)
-        return MARGIN + step * (self.lanes.index(lane) + 0.5)
+        before = self.lanes[: self.lanes.index(lane)]
+        return MARGIN + sum(map(self.width, before)) + self.width(lane) / 2
 
     @property
     def bottom(self) -> float:
@@ -121,7 +129,7 @@ def lamport(record: RunRecord) -> Lamport | None:
     operations, hidden = _operations(record, from_ms, until_ms)
     processes = sorted({each.process for each in operations})
     spoken = {end for flight in shown for end in flight.link.split(">")}
-    chart = Chart([*(_process(each) for each in processes), *([CLIENT] if CLIENT in spoken else []), *record.nodes])
+    chart = Chart([*(_process(each) for each in processes), *([CLIENT] if CLIENT in spoken else []), *record.nodes], record.nodes)
     bars = [_bar_rows(chart, each, from_ms, until_ms) for each in operations]
     arrows = list(_arrow_rows(chart, shown))
     chart.settle()
@@ -212,8 +220,8 @@ def _moment(ms: Ms) -> str:
 
 def _life(record: RunRecord, chart: Chart, lane: str) -> Markup:
     """Its name, and what it was meanwhile."""
-    x, step = chart.x(lane), (WIDTH - MARGIN) / len(chart.lanes)
-    name = drawing.text(x, 18, words.short(lane, int(step / drawing.LETTER) - 1), "lane-name head", "middle")
+    x = chart.x(lane)
+    name = drawing.text(x, 18, words.short(lane, int(chart.width(lane) / drawing.LETTER) - 1), "lane-name head", "middle")
     parts = [name, drawing.line(x, HEAD - 6, x, chart.bottom, "life")]
     for each in record.roles.get(lane, ()):
         top, bottom = chart.y_of(each.start_ms), min(chart.y_of(each.end_ms), chart.bottom)

@@ -7,6 +7,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from quorate.cluster.chaos.record import Ms, Reachability, RunRecord
 from quorate.cluster.chaos.report.scale import span
@@ -33,7 +34,8 @@ class Matrix:
     until_ms: int
     when: str
     moments: str
-    """JSON: {"times": [ms], "links": [{link: state}], "roles": {node: [[from ms, what it was]]}}; open links are left out."""
+    """JSON: {"times": [ms], "links": [{link: state}], "roles": {node: [[from ms, what it was]]}}; open links are left out. The ms are
+    whole, as those of the slider, and never before what they stand for."""
     changes: int
     missing: int
     """Moments that are not among them."""
@@ -45,9 +47,9 @@ def matrix(record: RunRecord) -> Matrix:
     at = bisect_right([moment.at_ms for moment in kept], shown_ms) - 1
     states = kept[at].links if at >= 0 else {}
     moments = {
-        "times": [_short(moment.at_ms) for moment in kept],
+        "times": [ceil(moment.at_ms) for moment in kept],
         "links": [{link: state for link, state in moment.links.items() if state != "open"} for moment in kept],
-        "roles": {node: [[_short(each.start_ms), f"{each.state} {each.term}"] for each in spans] for node, spans in record.roles.items()},
+        "roles": {node: [[ceil(each.start_ms), f"{each.state} {each.term}"] for each in spans] for node, spans in record.roles.items()},
     }
     return Matrix(
         record.nodes,
@@ -61,9 +63,9 @@ def matrix(record: RunRecord) -> Matrix:
             )
             for source in record.nodes
         ],
-        int(shown_ms),
-        int(record.duration_ms),
-        span(int(shown_ms)),
+        ceil(shown_ms),
+        ceil(record.duration_ms),
+        span(ceil(shown_ms)),
         json.dumps(moments, separators=(",", ":")),
         len(kept),
         len(record.reachability) - len(kept),
@@ -82,7 +84,3 @@ def _most_telling(record: RunRecord, moments: Sequence[Reachability]) -> Ms:
     before = [moment for moment in moments if moment.at_ms <= until_ms]
     worst = max(before, key=lambda moment: sum(state != "open" for state in moment.links.values()), default=None)
     return worst.at_ms if worst is not None else 0.0
-
-
-def _short(ms: Ms) -> float:
-    return int(ms) if ms == int(ms) else round(ms, 1)

@@ -16,11 +16,13 @@ from quorate.cluster.chaos.report.lamport import lamport
 from quorate.cluster.chaos.report.matrix import matrix
 from quorate.cluster.chaos.report.scale import LEFT, WIDTH, Panel, Scale, span
 from quorate.cluster.verify.report import drawing, setting, words
-from quorate.cluster.verify.report.page import DRAWN_MAX, KINDS, Shown, shown_of
+from quorate.cluster.verify.report.page import KINDS, Shown, shown_of
 from quorate.cluster.verify.report.page import SYMBOLS as ANSWER_SYMBOLS
 from quorate.cluster.verify.verdict import Verdict
 
 PACKAGE = "quorate.cluster.chaos.report"
+DRAWN_MAX = 3
+"""Findings of each check that are drawn: one may be an accident, three are a habit, and the others stand in a table."""
 ROWS_MAX = 500
 """Rows of a table: beyond that nobody reads, and browsers grow slow."""
 SYMBOLS = {RunVerdict.PASSED: "✓", RunVerdict.VIOLATED: "✗", RunVerdict.UNKNOWN: "?", RunVerdict.INCONCLUSIVE: "?"}
@@ -36,6 +38,8 @@ class Checked:
     anchor: str
     verdict: Verdict
     shown: list[Shown]
+    others: list[tuple[str, str, str]]
+    """(name, key, why) of findings that are not drawn."""
 
     @property
     def symbol(self) -> str:
@@ -43,7 +47,7 @@ class Checked:
 
     @property
     def missing(self) -> int:
-        return len(self.verdict.findings) - len(self.shown)
+        return len(self.verdict.findings) - len(self.shown) - len(self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def render(record: RunRecord) -> str:
         span=span,
         took=_took,
         states={each.state for spans in record.roles.values() for each in spans},
-        families=sorted({bands.family(band.kind) for band in record.faults}),
+        families=sorted({bands.family(band) for band in record.faults}),
         colours=curves.COLOURS,
     )
 
@@ -132,18 +136,22 @@ def _violation(record: RunRecord, scale: Scale, bottom: float) -> Markup:
 
 def _checked(check: Verdict, names: Mapping[int, str], anchor: str) -> Checked:
     shown = [shown_of(finding, names, f"{anchor}-f{number}") for number, finding in enumerate(check.findings[:DRAWN_MAX], 1)]
-    return Checked(anchor, check, shown)
+    others = [
+        (each.name, words.key(each.key), " ".join(filter(None, (words.sentence(each.why), words.left_out(each)))))
+        for each in check.findings[DRAWN_MAX:][:ROWS_MAX]
+    ]
+    return Checked(anchor, check, shown, others)
 
 
 def _counts(record: RunRecord) -> list[tuple[str, str]]:
     """(number, what it counts): what a reader wants to know first."""
     counts = record.counts
     rows = [
-        (f"{counts.operations:,}", "operations"),
+        _number(counts.operations, "operation"),
         (f"{counts.acknowledged:,}", "acknowledged"),
         (f"{counts.failed:,}", "failed"),
         (f"{counts.unknown:,}", "of unknown outcome"),
-        (f"{sum(counts.faults.values()):,}", "faults"),
+        _number(sum(counts.faults.values()), "fault"),
         (span(record.duration_ms), "in all"),
     ]
     for name, label in (
@@ -155,6 +163,11 @@ def _counts(record: RunRecord) -> list[tuple[str, str]]:
         if known:
             rows.append((span(max(known)), label))
     return rows
+
+
+def _number(count: int, noun: str) -> tuple[str, str]:
+    number, _, words_ = words.counted(count, noun).partition(" ")
+    return number, words_
 
 
 def _cost(gap: Gap, record: RunRecord) -> tuple[str, str, str, str, str]:

@@ -153,7 +153,12 @@ def test_one_axis_reaches_from_the_start_of_the_run_to_its_end() -> None:
 
 
 def test_every_fault_that_can_be_said_has_a_colour() -> None:
-    assert [] == [verb for verb in VERBS if bands.family(verb) == "other"]
+    def family(kind: str, text: str) -> str:
+        return bands.family(FaultBand("f", kind, text, (), (), 0, 1))
+
+    assert [] == [verb for verb in VERBS if family(verb, verb) == "other"]
+    assert "lossy" == family("mix", "jitter 50ms±30ms + drop 5% (n1)")
+    assert "other" == family("flood", "drop 5%")
 
 
 def test_links_that_always_suffer_together_share_a_row_and_nodes_have_their_own() -> None:
@@ -341,6 +346,11 @@ def test_a_page_that_cannot_be_written_is_said_and_a_record_is_never_written_ove
 
 def test_findings_beyond_those_that_are_drawn_are_counted() -> None:
     [check, _] = violated().checks
-    many = Verdict("kv", CheckAnswer.INVALID, "no", check.findings * (page.DRAWN_MAX + 4))
+    many = Verdict("kv", CheckAnswer.INVALID, "no", check.findings * (page.DRAWN_MAX + page.ROWS_MAX + 4))
+    text = said(render(replace(violated(), checks=(many,))))
 
-    assert "4 more findings of this check in the record, not shown here." in said(render(replace(violated(), checks=(many,))))
+    assert page.DRAWN_MAX == text.count("Time line of key hot")
+    assert page.DRAWN_MAX + page.ROWS_MAX == text.count("Process 1 put 'b'; then process 0 read it;")
+    assert "500 more findings" in text
+    assert page.DRAWN_MAX + page.ROWS_MAX == text.count("120 other operations of key hot not shown: it fails without them.")
+    assert "4 more findings of this check in the record, not shown here." in text
