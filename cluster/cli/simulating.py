@@ -12,8 +12,9 @@ from quorate.cluster.cli import output, tally
 from quorate.cluster.cli.exits import Answer, Exit, UsageError
 from quorate.cluster.cli.output import Json
 from quorate.cluster.cli.progress import Show, progress
-from quorate.cluster.cli.seeds import Crew, Job, Outcome, WorkerDied, run_here, until
+from quorate.cluster.cli.seeds import Job, Outcome, run_here, until
 from quorate.cluster.cli.tally import Tally
+from quorate.cluster.crew import Crew, WorkerDied
 from quorate.protocols.simulation.campaign import Result
 from quorate.protocols.simulation.case import Case
 from quorate.protocols.simulation.schedule import MILLISECOND
@@ -55,7 +56,7 @@ def outcomes(job: Job, seeds: Iterable[int], workers: int) -> Iterator[Iterator[
         yield run_here(job, seeds)
     else:
         with Crew(job, workers) as crew:
-            yield crew.run(seeds)
+            yield (outcome for _, outcome in crew.run(seeds))
 
 
 def many(job: Job, first: int, seeds: int | None, workers: int | None, seconds: float | None, *, small: bool, json: bool) -> None:

@@ -1,7 +1,8 @@
 """What is claimed of the engines, and the rules by which the figures of a run confirm or refute it.
 
 One rule decides almost everything: "A is lower than B" is confirmed if all of A's interval (figures.py) lies below all of B's, refuted
-if it lies above or if both are one and the same value, and else not decided. A claim whose figures are not there is not judged but listed.
+if it lies above or if both are one and the same value, and else not decided. Figures are compared as they are shown, with the digits of
+their row: a microsecond of a hundred milliseconds is no difference. A claim whose figures are not there is not judged but listed.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from quorate.cluster.compare.figures import SAMPLES_MIN, Figure, counted, exact, number, spoken
-from quorate.cluster.compare.rows import CRASHES, LAG_NODES, LAGS, PAXOS, Results
+from quorate.cluster.compare.rows import CRASHES, LAG_NODES, LAGS, PAXOS, Results, shape_key
+from quorate.protocols.simulation.measuring.partitions import NOBODY, SHAPES
 
 STRONG = ("zab", "kraft", "multipaxos")
 RATIO_AIM = 0.8
@@ -72,6 +74,7 @@ CHEAPER_WRITES = "AppendEntries for everything costs less than PROPOSAL, ACK and
 CHEAPER_IDLE = "Heartbeats that are AppendEntries cost an idle cluster less than PINGs of their own"
 PROMISE_ONCE = "Multi-Paxos promises once and accepts many times; basic Paxos pays two phases for each value"
 SHORTER_PATH = "Fast Paxos commits in fewer message delays, since any node's proposal goes straight to the acceptors"
+GOES_ON = "A partition that leaves some node a majority does not stop the cluster"
 PULL_COSTS = "Pull (KRaft) costs more messages a write than push (Raft)"
 
 
@@ -112,7 +115,8 @@ def _ask(results: Results, question: Question) -> Claim | None:
         f"{name} {spoken(figure, question.unit, question.digits)}" for name, figure in ((question.lower, lower), (question.higher, higher))
     ]
     seeds = "" if lower.exact and higher.exact else f"; {counted(lower.samples, 'seed')}"
-    return Claim(question.note, question.case, below(lower, higher), f"{', '.join(said)} {question.what}{seeds}")
+    verdict = below(lower.rounded(question.digits), higher.rounded(question.digits))
+    return Claim(question.note, question.case, verdict, f"{', '.join(said)} {question.what}{seeds}")
 
 
 def _splits(results: Results) -> Iterator[Claim]:
@@ -125,6 +129,16 @@ def _splits(results: Results) -> Iterator[Claim]:
         verdict = Verdict.REFUTED if again and again >= split else Verdict.CONFIRMED if split and not again else Verdict.NOT_DECIDED
         seeds = counted(first.samples, "seed")
         yield Claim(NEVER_SPLITS, words, verdict, f"more than one term or epoch was entered in {split} (raft) and {again} (zab) of {seeds}")
+
+
+def _goes_on(results: Results) -> Iterator[Claim]:
+    """Every shape that is measured leaves some node links with a majority; each engine has to cope with all of them."""
+    for engine in results.engines:
+        shapes = {shape.name: cell for shape in SHAPES if (cell := results.get(f"cut.{shape_key(shape.name)}.leader", engine)) is not None}
+        if shapes:
+            stopped = [name for name, leader in shapes.items() if NOBODY in str(leader)]
+            said = f"in the end nobody could write with: {'; '.join(stopped)}" if stopped else f"goes on in all of {len(shapes)} shapes"
+            yield Claim(GOES_ON, engine, Verdict.REFUTED if stopped else Verdict.CONFIRMED, said)
 
 
 def _rates(results: Results) -> Iterator[Claim]:
@@ -166,7 +180,7 @@ def judge(results: Results) -> tuple[list[Claim], list[tuple[str, str]]]:
             claims.append(claim)
         else:
             silent.setdefault((question.note, _why(results, question)), []).append(question.case)
-    more: tuple[Callable[[Results], Iterator[Claim]], ...] = (_splits, _live_election, _rates)
+    more: tuple[Callable[[Results], Iterator[Claim]], ...] = (_splits, _live_election, _goes_on, _rates)
     for rule in more:
         claims += rule(results)
     order = list(dict.fromkeys(claim.note for claim in claims))

@@ -30,6 +30,10 @@ class Figure:
     def median(self) -> float:
         return median(self.samples)
 
+    def rounded(self, digits: int) -> "Figure":
+        """As it is shown: what looks the same is the same."""
+        return Figure(tuple(round(sample, digits) for sample in self.samples), self.exact)
+
     @property
     def least(self) -> float:
         return min(self.samples)

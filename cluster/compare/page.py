@@ -4,13 +4,9 @@ Two rules. Every sentence about an engine is made of the figures of this run. An
 what the figures do not decide, stands on the page with the reason.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from quorate.cluster.compare import plots
@@ -18,8 +14,11 @@ from quorate.cluster.compare.claims import BUSY, Claim, judge, tally
 from quorate.cluster.compare.figures import Figure
 from quorate.cluster.compare.rows import CRASHES, LAG_NODES, LAGS, Results, shape_key
 from quorate.cluster.compare.table import Line, lines_of
+from quorate.cluster.verify.report import setting
 from quorate.protocols.simulation.measuring.commits import IN_FLIGHT
 from quorate.protocols.simulation.measuring.partitions import SHAPES
+
+PACKAGE = "quorate.cluster.compare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,10 @@ def render(results: Results) -> str:
         Part(section.title, section.about, results.columns(rows), lines_of(results, rows), drawn.get(section.title, []))
         for section, rows in results.sections()
     ]
-    template = _templates().get_template("page.html")
-    style = _style()
-    allowed = b64encode(sha256(style.encode()).digest()).decode()
+    style = setting.source("style.css") + setting.source("comparison.css", PACKAGE)
+    template = setting.environment(PACKAGE).get_template("comparison.html")
     return template.render(
-        policy=f"default-src 'none'; style-src 'sha256-{allowed}'; script-src 'none'",
+        policy=setting.policy(style, script=""),
         style=Markup(style),
         engines=results.engines,
         parts=parts,
@@ -76,19 +74,6 @@ def render(results: Results) -> str:
         missing=[*results.missing, *silent],
         shapes=SHAPES,
     )
-
-
-@cache
-def _templates() -> Environment:
-    loader = PackageLoader("quorate.cluster.compare", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _style() -> str:
-    """The look of Quorate's reports, and what is this page's own."""
-    shared = Environment(loader=PackageLoader("quorate.cluster.verify.report", "templates"), autoescape=False).get_template("style.css")
-    own = Environment(loader=PackageLoader("quorate.cluster.compare", "templates"), autoescape=False).get_template("style.css")
-    return shared.render() + own.render()
 
 
 def draw(results: Results) -> Iterator[tuple[str, Plot]]:

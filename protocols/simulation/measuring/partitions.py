@@ -18,6 +18,8 @@ PROBE_NS = 50 * MILLISECOND
 SLOT_NS = 100 * MILLISECOND
 """A slot counts as available if a write is answered in it."""
 
+OLD, ANOTHER, NOBODY = "the old leader", "another", "nobody"
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -69,7 +71,7 @@ class Behaviour:
     late_changes: int
     """Of these, after SETTLING_NS."""
     leader: str
-    """Who answered the last write: "the old leader" or "another"; "nobody" if that was before SETTLING_NS."""
+    """Who answered the last write: OLD or ANOTHER; NOBODY if that was before SETTLING_NS."""
 
 
 def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Shape) -> Behaviour:
@@ -96,5 +98,5 @@ def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Sha
         max(later - earlier for earlier, later in zip([0, *ends], [*ends, LASTS_NS])) / MILLISECOND,
         len(rig.watch.leaders) - led,
         len(rig.watch.leaders) - late,
-        "nobody" if last is None or not fresh else "the old leader" if last.operation.node == leader.name else "another",
+        NOBODY if last is None or not fresh else OLD if last.operation.node == leader.name else ANOTHER,
     )

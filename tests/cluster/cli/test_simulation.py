@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from quorate.cluster.cli import simulation, tally
-from quorate.cluster.cli.seeds import Crew, Job, WorkerDied, until
+from quorate.cluster.cli.seeds import Job, until
+from quorate.cluster.crew import Crew, WorkerDied
 from quorate.protocols.simulation.ablations import rows_of
 from quorate.protocols.simulation.campaign import EVENTS
 from quorate.protocols.simulation.case import Case

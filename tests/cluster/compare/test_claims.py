@@ -6,6 +6,7 @@ import pytest
 
 from quorate.cluster.compare.claims import (
     ELECTS_FASTER,
+    GOES_ON,
     NEVER_SPLITS,
     PROMISE_ONCE,
     SERVES_FIRST,
@@ -80,6 +81,24 @@ def test_who_needs_several_rounds_is_decided_by_the_seeds_that_did(raft: list[fl
     made.put("election.closed.3.rounds", "zab", of(zab))
 
     assert verdict is verdict_of(made, NEVER_SPLITS, "3 nodes, connections close")
+
+
+def test_what_looks_the_same_is_the_same() -> None:
+    """A difference below the digits that are shown is none."""
+    made = results()
+    made.put("lag.3.100000.served", "raft", of([120.004] * 3))
+    made.put("lag.3.100000.served", "zab", of([120.031] * 3))
+
+    assert NO is verdict_of(made, SERVES_FIRST, "3 nodes, a follower 100,000 writes behind, whom a quorum needs")
+
+
+def test_one_shape_in_which_nobody_can_write_refutes_that_partitions_do_no_harm() -> None:
+    made = results(("raft", "zab"))
+    made.put("cut.ring.leader", "zab", "3 another, 2 nobody")
+    found = {claim.case: claim for claim in judge(made)[0] if claim.note == GOES_ON}
+
+    assert (YES, "goes on in all of 8 shapes") == (found["raft"].verdict, found["raft"].evidence)
+    assert (NO, "in the end nobody could write with: ring") == (found["zab"].verdict, found["zab"].evidence)
 
 
 @pytest.mark.parametrize(
