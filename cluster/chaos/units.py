@@ -15,7 +15,8 @@ BITS = {"bit": 1, "kbit": 1_000, "Mbit": 1_000_000, "Gbit": 1_000_000_000}
 BITS_PER_BYTE = 8
 DELAY_MS_MAX = 600_000.0
 """As the proxy has it: a frame that is later than this is lost."""
-OFFSET_MS_MAX = 86_400_000.0
+DAY_MS = 86_400_000.0
+OFFSET_MS_MAX = DAY_MS
 DRIFT_PPM_MAX = 500_000
 """Half as fast again. More says nothing that this does not say."""
 RATE_MAX = 1 << 40
@@ -52,6 +53,14 @@ def duration_ms(field: str, text: str) -> float:
     value = _number(text, MS)
     if value is None or value > DELAY_MS_MAX:
         raise wrong(field, f"{DURATION}, at most {DELAY_MS_MAX / MS['min']:g}m", text)
+    return value
+
+
+def long_duration_ms(field: str, text: str) -> float:
+    """Of a whole run: up to a day."""
+    value = _number(text, MS)
+    if value is None or not MS["s"] <= value <= DAY_MS:
+        raise wrong(field, f"{DURATION}, from 1s to 24h", text)
     return value
 
 
