@@ -1,0 +1,74 @@
+"""When a service had to answer, and whether it did: what each fault cost, and stretches in which it should have worked and did not.
+
+The rule: liveness is asserted only while a majority of sound nodes can all reach one another, with a deadline that counts from the moment
+at which that became so; any beginning or end of a fault is such a moment.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+
+from quorate.cluster.chaos.meter import Seen
+from quorate.cluster.chaos.record import CLIENT, FaultBand, Gap, Span
+from quorate.cluster.verify.history import Outcome
+
+Stretch = tuple[float, float]
+"""From, to: ms since the run's start."""
+
+
+def has_sound_majority(nodes: Sequence[str], faulty: Iterable[str], impaired: Iterable[str]) -> bool:
+    """Whether so many nodes as are a majority are not faulty and have no impaired link among them."""
+    sound = [name for name in nodes if name not in set(faulty)]
+    cut = {frozenset(link.split(">")) for link in impaired}
+    return any(not any(frozenset(pair) in cut for pair in combinations(chosen, 2)) for chosen in combinations(sound, len(nodes) // 2 + 1))
+
+
+def stretches(nodes: Sequence[str], bands: Sequence[FaultBand], within: Stretch) -> Iterator[tuple[Stretch, bool, bool]]:
+    """The time `within`, cut at every beginning and end of a fault: (from, to), is any fault on, is a majority sound."""
+    start, end = within
+    ends = {band.id: end if band.end_ms is None else band.end_ms for band in bands}
+    edges = sorted({start, end} | {edge for band in bands for edge in (band.start_ms, ends[band.id]) if start < edge < end})
+    for low, high in pairwise(edges):
+        active = [band for band in bands if band.start_ms <= low and ends[band.id] >= high]
+        faulty = [name for band in active for name in band.nodes]
+        impaired = [link for band in active for link in band.links if CLIENT not in link.split(">")]
+        yield (low, high), bool(active), has_sound_majority(nodes, faulty, impaired)
+
+
+def stalls(acknowledged_ms: Sequence[float], sound: Iterable[Stretch], deadline_ms: float) -> list[Stretch]:
+    """The stretches, each within a sound one, without an acknowledged write for longer than the deadline."""
+    found: list[Stretch] = []
+    for low, high in sound:
+        times = acknowledged_ms[bisect_left(acknowledged_ms, low) : bisect_right(acknowledged_ms, high)]
+        found += [(one, other) for one, other in pairwise([low, *times, high]) if other - one > deadline_ms]
+    return found
+
+
+def gaps(bands: Sequence[FaultBand], seen: Sequence[Seen], ribbons: Mapping[str, Sequence[Span]], end_ms: float) -> tuple[Gap, ...]:
+    """What each fault cost. `seen` is in the order of returns."""
+    answered = [each for each in seen if each.outcome is Outcome.OK]
+    return tuple(_gap(band, seen, answered, ribbons, end_ms) for band in bands)
+
+
+def _gap(band: FaultBand, seen: Sequence[Seen], answered: Sequence[Seen], ribbons: Mapping[str, Sequence[Span]], end_ms: float) -> Gap:
+    start, end = band.start_ms, band.end_ms if band.end_ms is not None else end_ms
+    errors = (each.returned_ms for each in seen if start <= each.returned_ms <= end and each.outcome is not Outcome.OK)
+    first_error = next(errors, None)
+    success = min((each.returned_ms for each in answered if each.called_ms >= end), default=None)
+    times = [each.returned_ms for each in answered if start <= each.returned_ms <= (success or end)]
+    silent = max((other - one for one, other in pairwise([start, *times, success or end])), default=None)
+    return Gap(
+        band.id,
+        None if first_error is None else round(first_error - start, 1),
+        None if success is None else round(success - end, 1),
+        _election_ms(start, success or end, ribbons),
+        None if silent is None else round(silent, 1),
+    )
+
+
+def _election_ms(start: float, end: float, ribbons: Mapping[str, Sequence[Span]]) -> float | None:
+    """Until a leader of a higher term than any before the fault was seen."""
+    leading = sorted((span.start_ms, span.term) for spans in ribbons.values() for span in spans if span.state == "leader")
+    before = max((term for at, term in leading if at <= start), default=0)
+    elected = next((at for at, term in leading if start < at <= end and term > before), None)
+    return None if elected is None else round(elected - start, 1)
