@@ -15,6 +15,7 @@ import typer
 
 from quorate.cluster.cli import (
     bench,
+    chaos,
     compare,
     keys,
     leases,
@@ -44,7 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit codes: 0 yes, 1 no (no such key, not swapped), 2 usage, 3 unavailable, 4 uncertain, 5 refused. `verify` has its own.",
+    epilog="Exit codes: 0 yes, 1 no (no such key, not swapped), 2 usage, 3 unavailable, 4 uncertain, 5 refused. `verify` and `chaos run` "
+    "have their own.",
 )
 
 
@@ -88,6 +90,7 @@ for part in (
     members,
     bench,
     proxy,
+    chaos,
     simulation,
     compare,
     verification,
