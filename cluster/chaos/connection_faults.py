@@ -1,7 +1,7 @@
 """Faults of connections, and several faults of links at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from quorate.cluster.chaos.link_faults import (
@@ -128,7 +128,7 @@ class Mix:
         return self.parts[0].links
 
     def __str__(self) -> str:
-        return " + ".join(map(str, self.parts))
+        return " + ".join(str(replace(part, links=ALL)) for part in self.parts) + on(self.links)
 
     def payload(self) -> Payload:
         result: Payload = {}
@@ -143,8 +143,10 @@ def mixed(parts: Sequence[object]) -> Mix:
     for part in parts:
         if part not in fitting:
             raise NotAFault(f"`{part}` cannot be mixed with others by +: it is no fault of each link for itself; begin it by itself")
-    if len({part.links for part in fitting}) > 1:
-        raise NotAFault("a mix is of the same links: give the same --link to each part, or begin them one by one")
+    named = list(dict.fromkeys(part.links for part in fitting if part.links != ALL))
+    if len(named) > 1:
+        raise NotAFault("a mix is of the same links: give --link once, or begin them one by one")
+    fitting = [replace(part, links=named[0] if named else ALL) for part in fitting]
     words = [name for part in fitting for name, value in part.payload().items() if name != "links" and value]
     if twice := next((word for word in words if words.count(word) > 1), ""):
         raise NotAFault(f"two parts of this mix say {twice}; each part has to be of another kind")

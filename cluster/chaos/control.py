@@ -8,10 +8,12 @@ from types import TracebackType
 import aiohttp
 
 from quorate.cluster.local.directory import ClusterRecord
-from quorate.cluster.wire.errors import BadRequest, Unavailable, from_wire
+from quorate.cluster.wire.errors import BadRequest, Overloaded, Unavailable
 
 REQUEST_S = 20.0
 """A heal probes every link, each for up to two seconds."""
+ERRORS = {400: BadRequest, 404: BadRequest, 429: Overloaded}
+"""By status; any other: not now."""
 Document = Mapping[str, object]
 """JSON as the proxy gives it; docs/proxy.md says what is in it."""
 
@@ -123,8 +125,8 @@ class Control:
         if status < 400:
             return answer
         match answer:
-            case {"error": {"code": str(code), "message": str(message)}}:
-                raise from_wire([code, message, {}])
+            case {"error": {"message": str(message)}}:
+                raise ERRORS.get(status, Unavailable)(message)
         raise self._other
 
 

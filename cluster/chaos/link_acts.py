@@ -22,14 +22,13 @@ class LinkActs:
         self._before[ongoing.id] = before
         links, taken = made.get("links"), made.get("took_over")
         ongoing.links = tuple(links) if isinstance(links, dict) else ()
-        ends = dict.fromkeys(end for link in ongoing.links for end in link.split(">") if end != CLIENT)
-        ongoing.nodes = tuple(sorted(ends))
+        ends = [{end for end in link.split(">") if end != CLIENT} for link in ongoing.links]
+        # Whom all of them touch: the one that is isolated, the leader of leader>*. Else everybody.
+        ongoing.nodes = tuple(sorted(set.intersection(*ends) or set.union(*ends)))
         ongoing.took_over = {str(id): tuple(names) for id, names in taken.items()} if isinstance(taken, dict) else {}
 
     async def end(self, ongoing: Ongoing, fault: OnLinks) -> None:
-        ended = (await self._control.heal(ongoing.id, verify=False)).get("transactions")
-        if isinstance(ended, dict) and ended.get(ongoing.id) == "expired":
-            ongoing.notes.append("the proxy had ended it when its time was over")
+        await self._control.heal(ongoing.id, verify=False)
         before, after = self._before.pop(ongoing.id), await self._control.links()
         for effect in fault.effects:
             grown = [after[link].counts.get(effect, 0) - before[link].counts.get(effect, 0) for link in ongoing.links]

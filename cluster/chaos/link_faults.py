@@ -34,6 +34,11 @@ def joined(words: Names) -> str:
     return ",".join(words)
 
 
+def said(words: Names) -> str:
+    """The same as a person writes it in a shell."""
+    return ",".join("all" if word == "*" else word for word in words)
+
+
 def on(links: Names) -> str:
     return "" if links == ALL else "".join(f" --link {link}" for link in links)
 
@@ -51,7 +56,7 @@ class Partition:
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
-        return f"partition {' / '.join(map(joined, self.sides))}"
+        return f"partition {' / '.join(map(said, self.sides))}"
 
     def payload(self) -> Payload:
         if len(self.sides) == 2:
@@ -104,7 +109,7 @@ class OneWay:
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
-        return f"one-way {joined(self.sources)} / {joined(self.destinations)}"
+        return f"one-way {said(self.sources)} / {said(self.destinations)}"
 
     def payload(self) -> Payload:
         return {"shape": {"kind": "one-way", "sources": [*self.sources], "destinations": [*self.destinations]}}
@@ -120,7 +125,7 @@ class Bridge:
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
-        return f"bridge {joined(self.nodes)}".rstrip()
+        return f"bridge {said(self.nodes)}".rstrip()
 
     def payload(self) -> Payload:
         return {"shape": {"kind": "bridge", "nodes": [*self.nodes]}}
@@ -136,7 +141,7 @@ class Ring:
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
-        return f"ring {joined(self.nodes)}".rstrip()
+        return f"ring {said(self.nodes)}".rstrip()
 
     def payload(self) -> Payload:
         return {"shape": {"kind": "ring", "nodes": [*self.nodes]}}
@@ -144,7 +149,7 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Flapping:
-    """Links that go down and up again, `count` times, each time down for `period_ms` and up for as long."""
+    """Links that go down for so long and up for as long, again and again."""
 
     period_ms: float
     count: int = 100
@@ -163,7 +168,7 @@ class Flapping:
 
 @dataclass(frozen=True, slots=True)
 class Swizzle:
-    """Links that stop one by one, `step_ms` apart, and come back one by one in another order."""
+    """Links that stop one by one, so long apart, and come back one by one in another order."""
 
     step_ms: float
     links: Names = ALL
@@ -185,13 +190,13 @@ class Swizzle:
 class Cut:
     """Nothing passes on these links."""
 
-    links: Names
+    links: Names = ALL
     verb: ClassVar[str] = "cut"
     kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
-        return f"cut{on(self.links) or ' --link *'}"
+        return f"cut{on(self.links)}"
 
     def payload(self) -> Payload:
         return {"links": [*self.links], "cut": True}
@@ -240,7 +245,7 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """This share of the frames is lost; with `only`, of these types; with `first`, of each type only the first so many in each term."""
+    """This share of the frames is lost. `--only`: of these types. `--first`: of each type only the first so many in each term."""
 
     share: float
     links: Names = ALL
@@ -277,7 +282,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Reorder:
-    """This share of the frames is held back by up to `by_ms`; later ones overtake them."""
+    """This share of the frames is held back by up to so long; later ones overtake them."""
 
     share: float
     by_ms: float
@@ -295,7 +300,7 @@ class Reorder:
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """One byte of this share of the frames is changed: of the payload, whose checksum shows it, or of the header."""
+    """One byte of this share of the frames is changed. Of the payload, where the checksum shows it, or of the header."""
 
     share: float
     part: str = "payload"

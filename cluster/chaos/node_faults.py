@@ -7,7 +7,7 @@ signal, a change of the members), which whoever began them owes.
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from quorate.cluster.chaos.link_faults import Names, joined
+from quorate.cluster.chaos.link_faults import Names, said
 from quorate.cluster.chaos.units import say_ms
 
 PROCESS, CLOCK, DISK, MEMBERS = "process", "clock", "disk", "members"
@@ -30,8 +30,8 @@ class NodeFault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """kill -9; started again at the end. With the faulty files that is a power cut: what was not synced is lost. `lose_unsynced` lets the
-    disk stall first, so that there is something to lose; `torn_tail` does too, and then all of it reaches the disk but the end of the last
+    """kill -9; started again at the end. On faulty files that is a power cut: what was not synced is lost. `--lose-unsynced` lets the disk
+    stall first, so that there is something to lose; so does `--torn-tail`, and then all of it reaches the disk but the end of the last
     write."""
 
     nodes: Names
@@ -43,7 +43,7 @@ class Kill:
 
     def __str__(self) -> str:
         how = " --torn-tail" if self.torn_tail else " --lose-unsynced" if self.lose_unsynced else ""
-        return f"kill {joined(self.nodes)}{how}"
+        return f"kill {said(self.nodes)}{how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Stop:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"stop {joined(self.nodes)}"
+        return f"stop {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Restart:
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return f"restart {joined(self.nodes)}"
+        return f"restart {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Pause:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"pause {joined(self.nodes)}"
+        return f"pause {said(self.nodes)}"
 
 
 # -- clocks
@@ -90,7 +90,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The node's clock jumps by `offset_ms`, or runs fast or slow by `drift_ppm`; at the end it is set right, a jump again."""
+    """The node's clock jumps, or drifts, or both. At the end it is set right, which is a jump again."""
 
     nodes: Names
     offset_ms: int = 0
@@ -102,7 +102,7 @@ class Clock:
     def __str__(self) -> str:
         sign = "+" if self.offset_ms > 0 else "-"
         offset = f" {sign}{say_ms(abs(self.offset_ms))}" if self.offset_ms else ""
-        return f"clock {joined(self.nodes)}{offset}{f' drift {self.drift_ppm}ppm' if self.drift_ppm else ''}"
+        return f"clock {said(self.nodes)}{offset}{f' drift {self.drift_ppm}ppm' if self.drift_ppm else ''}"
 
 
 # -- disks
@@ -119,7 +119,7 @@ class SlowDisk:
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return f"slow-disk {joined(self.nodes)} {say_ms(self.delay_ms)}"
+        return f"slow-disk {said(self.nodes)} {say_ms(self.delay_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class StallDisk:
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return f"stall-disk {joined(self.nodes)}"
+        return f"stall-disk {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class FullDisk:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"full-disk {joined(self.nodes)}"
+        return f"full-disk {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class FailDisk:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"fail-disk {joined(self.nodes)}"
+        return f"fail-disk {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class LyingDisk:
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return f"lying-disk {joined(self.nodes)}"
+        return f"lying-disk {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class FlipBit:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"flip-bit {joined(self.nodes)}"
+        return f"flip-bit {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class WipeDisk:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"wipe-disk {joined(self.nodes)}"
+        return f"wipe-disk {said(self.nodes)}"
 
 
 # -- members
@@ -213,7 +213,7 @@ class Remove:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"remove {joined(self.nodes)}"
+        return f"remove {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class Learner:
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return f"learner {joined(self.nodes)}"
+        return f"learner {said(self.nodes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +239,4 @@ class Transfer:
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return f"transfer {joined(self.nodes)}".rstrip()
+        return f"transfer {said(self.nodes)}".rstrip()

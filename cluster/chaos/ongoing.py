@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quorate.cluster.chaos.connection_faults import Mix
-from quorate.cluster.chaos.vocabulary import Fault, OnNodes, node_words
+from quorate.cluster.chaos.vocabulary import ROLES, Fault, OnNodes, node_words
 
 COUNTED = {
     "delivered": "frames delayed",
@@ -28,7 +28,7 @@ class Ongoing:
     seed: int
     ttl_s: float
     nodes: tuple[str, ...]
-    """Hit, by their names; of links, their ends."""
+    """Hit, by their names; of links, the nodes that all of them touch, or else every end."""
     began_ns: int
     links: tuple[str, ...] = ()
     took_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,8 +44,8 @@ class Ongoing:
     @property
     def text(self) -> str:
         """As one would type it, with the nodes that it hit where words say less: "isolate leader (n2)"."""
-        words = node_words(self.fault)
-        return str(self.fault) if words and all(word in self.nodes for word in words) else f"{self.fault} ({', '.join(self.nodes)})"
+        is_plain = all(word not in ROLES or word == "*" for word in node_words(self.fault))
+        return str(self.fault) if is_plain else f"{self.fault} ({', '.join(self.nodes)})"
 
     @property
     def touched_nothing(self) -> bool:

@@ -72,6 +72,14 @@ def some_duration_ms(field: str, text: str) -> float:
     return value
 
 
+def ttl_s(field: str, text: str) -> float:
+    """How long a fault may last, in seconds."""
+    value = _number(text, MS)
+    if value is None or not MS["ms"] <= value <= MS["h"]:
+        raise wrong(field, f"{DURATION}, at least 1ms and at most 1h", text)
+    return value / MS["s"]
+
+
 def share(field: str, text: str) -> float:
     value = _number(text, {"%": 0.01, "": 1.0})
     if value is None or value > 1:

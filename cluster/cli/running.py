@@ -30,6 +30,7 @@ ENGINE_DEFAULT = "raft"
 DOWN_S = 30.0
 """For a `quorate up` elsewhere to stop its nodes and end."""
 POLL_S = 0.05
+FAULT_SETTINGS = ("faults.files=true", "faults.admin=true")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,6 +63,7 @@ def up(
         ),
     ] = None,
     proxy: Annotated[bool, typer.Option("--proxy", help="On the first start: put a fault proxy between all nodes.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="Let `quorate chaos` break disks and clocks.")] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -75,7 +77,7 @@ def up(
     - `quorate up --nodes 5 --data ./cluster`
     - `quorate up --detach && quorate put greeting hello`
     - `quorate up --groups orders,users`
-    - `quorate up --proxy`
+    - `quorate up --proxy --faults`, and then `quorate chaos --help`
     """
     if json and not detach:
         raise UsageError("--json goes with --detach; `quorate status --watch --json` tells of a cluster that runs")
@@ -83,6 +85,7 @@ def up(
     chosen = dict(parse_settings(settings or []))
     if groups is not None:
         chosen["groups"] = {**_groups(groups), **_mapping(chosen.get("groups"))}
+    chosen = parse_settings([*(FAULT_SETTINGS if faults else ()), *(settings or [])])
     cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach, proxied=proxy)
     if detach and cluster.directory.up_is_held():
         cluster.directory.hold_up()  # says who holds it

@@ -146,7 +146,7 @@ class FaultService:
             # Nobody may sync what is lost here: the lock is held until the process is gone.
             with files.lock:
                 if torn:
-                    files.tear(Random(seed))
+                    files.cut_short(Random(seed))
                 self._die()
 
         def tell() -> None:

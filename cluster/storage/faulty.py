@@ -14,10 +14,9 @@ from random import Random
 from threading import RLock
 from time import sleep as real_sleep
 
-from quorate.cluster.storage.files import Buffer, File, Files
+from quorate.cluster.storage.files import Buffer, Files
+from quorate.cluster.storage.unsynced import Contents, Resize, Write
 
-# What a disk writes whole or not at all.
-SECTOR_BYTES = 512
 # Between two looks whether a stalled disk goes on.
 STALL_POLL_S = 0.005
 
@@ -57,69 +56,9 @@ class Crash(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    offset: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Resize:
-    size: int
-
-
-class _Node:
-    """One file's contents: what is durable, and what was done since."""
-
-    __slots__ = ("base", "handle_count", "lost", "memory", "size", "unsynced")
-
-    def __init__(self, base: File | None) -> None:
-        self.base = base
-        """The file below; None while the name is not durable."""
-        self.memory = bytearray()
-        """Durable contents of a file without a durable name."""
-        self.unsynced: list[_Write | _Resize] = []
-        self.lost: list[_Write | _Resize] = []
-        """Done, seen by readers, failed to sync: never durable."""
-        self.size = 0 if base is None else base.size()
-        self.handle_count = 0
-
-    @property
-    def idle(self) -> bool:
-        """Nobody has it open, and the file below says it all."""
-        return not (self.handle_count or self.unsynced or self.lost) and self.base is not None
-
-    def read(self, offset: int, size: int) -> bytes:
-        end = min(offset + size, self.size)
-        if end <= offset:
-            return b""
-        below = bytes(self.memory[offset:end]) if self.base is None else self.base.read(offset, end - offset)
-        if not self.unsynced and not self.lost:
-            return below
-        view = bytearray(below.ljust(end - offset, b"\0"))
-        for change in (*self.lost, *self.unsynced):
-            if isinstance(change, _Write):
-                start, stop = max(change.offset, offset), min(change.offset + len(change.data), end)
-                if start < stop:
-                    view[start - offset : stop - offset] = change.data[start - change.offset : stop - change.offset]
-        return bytes(view)
-
-    def persist(self, change: _Write | _Resize) -> None:
-        if self.base is None:
-            end = change.size if isinstance(change, _Resize) else max(len(self.memory), change.offset + len(change.data))
-            del self.memory[end:]
-            self.memory.extend(bytes(end - len(self.memory)))
-            if isinstance(change, _Write):
-                self.memory[change.offset : change.offset + len(change.data)] = change.data
-        elif isinstance(change, _Resize):
-            self.base.truncate(change.size)
-        else:
-            self.base.write((change.data,), change.offset)
-
-
-@dataclass(frozen=True, slots=True)
 class _Link:
     path: str
-    node: _Node
+    node: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +70,7 @@ class _Rename:
 @dataclass(frozen=True, slots=True)
 class _Remove:
     path: str
-    node: _Node
+    node: Contents
 
 
 class FaultyFile:
@@ -139,7 +78,7 @@ class FaultyFile:
 
     __slots__ = ("_files", "_life", "_node", "_open", "path")
 
-    def __init__(self, files: "FaultyFiles", node: _Node, path: str) -> None:
+    def __init__(self, files: "FaultyFiles", node: Contents, path: str) -> None:
         self._files = files
         self._node = node
         self._life = files.life
@@ -163,7 +102,7 @@ class FaultyFile:
             if faults.fail_write is not None:
                 data = data[: len(data) // 2]
             self._files.grow(offset + len(data) - node.size)
-            node.unsynced.append(_Write(offset, data))
+            node.unsynced.append(Write(offset, data))
             node.size = max(node.size, offset + len(data))
         if faults.fail_write is not None:
             self._files.suffered.failed += 1
@@ -211,10 +150,10 @@ class FaultyFile:
         self._files.step(f"resize {self.path} to {size}")
         with self._files.lock:
             self._files.grow(size - node.size)
-            node.unsynced.append(_Resize(size))
+            node.unsynced.append(Resize(size))
             node.size = size
 
-    def _alive(self) -> _Node:
+    def _alive(self) -> Contents:
         if self._life != self._files.life:
             raise OSError(EIO, "opened before the crash", self.path)
         return self._node
@@ -239,7 +178,7 @@ class FaultyFiles:
         self.trace: Callable[[str], None] | None = None
         """Told what each step does before it does it."""
         self._below = files
-        self._live: dict[str, _Node | None] = {}
+        self._live: dict[str, Contents | None] = {}
         self._unsynced: dict[str, list[_Link | _Rename | _Remove]] = {}
 
     def step(self, what: str) -> None:
@@ -265,7 +204,7 @@ class FaultyFiles:
         """Written and not synced: what a crash would lose."""
         with self.lock:
             nodes = [node for node in self._live.values() if node is not None]
-            return sum(len(change.data) for node in nodes for change in node.unsynced if isinstance(change, _Write))
+            return sum(len(change.data) for node in nodes for change in node.unsynced if isinstance(change, Write))
 
     def grow(self, size: int) -> None:
         faults = self.faults
@@ -282,7 +221,7 @@ class FaultyFiles:
                 nodes.update({id(change.node): change.node for change in changes if not isinstance(change, _Rename)})
             if rng is not None:
                 for node in nodes.values():
-                    _tear(node, rng)
+                    node.tear(rng)
                 for changes in self._unsynced.values():
                     # A journalling file system keeps the order of changes to a directory.
                     for change in changes[: rng.randint(0, len(changes))]:
@@ -296,18 +235,13 @@ class FaultyFiles:
             self.faults = Faults()
             self.crash_at = None
 
-    def tear(self, rng: Random) -> None:
-        """Of each file's unsynced changes all reach the disk but the end of the last write: from its half on, wherever `rng` says. What
-        has no durable name yet stays lost. For the moment before a process ends."""
+    def cut_short(self, rng: Random) -> None:
+        """Of what is unsynced, all but the end of each file's last write reaches the disk; what has no durable name yet stays lost. For the
+        moment before a process ends."""
         with self.lock:
             for node in self._live.values():
-                if node is None or node.base is None:
-                    continue
-                *earlier, last = node.unsynced or (None,)
-                for change in earlier:
-                    node.persist(change)
-                if isinstance(last, _Write) and len(last.data) > 1:
-                    node.persist(_Write(last.offset, last.data[: rng.randrange((len(last.data) + 1) // 2, len(last.data))]))
+                if node is not None and node.base is not None:
+                    node.cut_short(rng)
 
     def flip(self, path: str, offset: int, bit: int = 0) -> None:
         """One bit of a durable file rots."""
@@ -321,7 +255,7 @@ class FaultyFiles:
     def open(self, path: str) -> FaultyFile:
         with self.lock:
             if path not in self._live:
-                self._live[path] = _Node(self._below.open(path))
+                self._live[path] = Contents(self._below.open(path))
             node = self._live[path]
             if node is None:
                 raise FileNotFoundError(ENOENT, os.strerror(ENOENT), path)
@@ -332,7 +266,7 @@ class FaultyFiles:
             raise FileExistsError(path)
         self.step(f"create {path}")
         with self.lock:
-            node = self._live[path] = _Node(None)
+            node = self._live[path] = Contents(None)
             self._change(path, _Link(path, node))
             return FaultyFile(self, node, path)
 
@@ -410,20 +344,3 @@ class FaultyFiles:
             self._below.remove(change.path)
             if change.node.base is not None and not change.node.handle_count:
                 change.node.base.close()
-
-
-def _tear(node: _Node, rng: Random) -> None:
-    """Some sectors of the unsynced writes reached the disk, some did not, in no order."""
-    chance = rng.choice((0.0, 0.5, 1.0))
-    for change in node.unsynced:
-        if isinstance(change, _Resize):
-            if rng.random() < chance:
-                node.persist(change)
-            continue
-        start, end = change.offset, change.offset + len(change.data)
-        while start < end:
-            stop = min(end, (start // SECTOR_BYTES + 1) * SECTOR_BYTES)
-            if rng.random() < chance:
-                node.persist(_Write(start, change.data[start - change.offset : stop - change.offset]))
-            start = stop
-    node.unsynced.clear()

@@ -60,6 +60,7 @@ NAMES = ("n1", "n2", "n3")
         ("reset --after 1m", Reset(60_000)),
         ("tear 0.5%", Tear(0.005)),
         ("jitter 5ms±5ms + drop 1% + duplicate 1%", Mix((Jitter(5, 5), Drop(0.01), Duplicate(0.01)))),
+        ("delay 5ms + drop 1% --link n1:n2", Mix((Delay(5, ("n1>n2",)), Drop(0.01, ("n1>n2",))))),
         ("kill leader", Kill(("leader",))),
         ("crash n1,n2 --torn-tail", Kill(("n1", "n2"), torn_tail=True)),
         ("kill all --lose-unsynced", Kill(("*",), lose_unsynced=True)),
@@ -144,7 +145,7 @@ def test_a_mix_is_one_fault_for_the_proxy() -> None:
         ("delay 5ms + isolate n1", "`isolate n1` cannot be mixed"),
         ("delay 5ms + kill n1", "`kill n1` cannot be mixed"),
         ("delay 5ms + jitter 5ms±1ms", "two parts of this mix say delay_ms"),
-        ("delay 5ms --link n1:n2 + drop 1%", "the same --link"),
+        ("delay 5ms n1:n2 + drop 1% n2:n3", "give --link once"),
         ("delay 5ms + drop 10% --only Vote", "--only and --first"),
     ],
 )
