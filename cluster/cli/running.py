@@ -82,10 +82,9 @@ def up(
     if json and not detach:
         raise UsageError("--json goes with --detach; `quorate status --watch --json` tells of a cluster that runs")
     path = surroundings.of(context).directory(data)
-    chosen = dict(parse_settings(settings or []))
+    chosen = dict(parse_settings([*(FAULT_SETTINGS if faults else ()), *(settings or [])]))
     if groups is not None:
         chosen["groups"] = {**_groups(groups), **_mapping(chosen.get("groups"))}
-    chosen = parse_settings([*(FAULT_SETTINGS if faults else ()), *(settings or [])])
     cluster = _open_or_create(path, nodes, engine, chosen, attached=not detach, proxied=proxy)
     if detach and cluster.directory.up_is_held():
         cluster.directory.hold_up()  # says who holds it
