@@ -88,6 +88,9 @@ class Effects:
     """`entries` as one blob (protocols/log.pack): packed once, the same object in the appends and in the log."""
     snapshot: Snapshot | None = None
     """From here on the log begins after this snapshot: a local one after `compact`, a peer's after `received`."""
+    rollback: bool = False
+    """Log shipping only: what was committed here was given up. The state machine becomes that of `snapshot`, however much it has
+    applied (empty for NOTHING), and `committed` begins right after it."""
     sends_after_sync: list[Send] = field(default_factory=list)
     committed: list[Entry] = field(default_factory=list)
     reads: list[ReadReady] = field(default_factory=list)

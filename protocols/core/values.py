@@ -206,3 +206,7 @@ class Snapshot:
     configuration: Configuration
     size: int = 0
     checksum: int = 0
+
+
+NOTHING = Snapshot("", 0, 0, Configuration())
+"""Marked in a log, it takes the last mark back: the log begins at its beginning again, and the state machine is empty before it."""

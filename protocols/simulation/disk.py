@@ -70,7 +70,7 @@ class Fold:
     def add(self, batch: Batch | Effects) -> None:
         entries = self.entries
         if batch.snapshot is not None:
-            self.snapshot = batch.snapshot
+            self.snapshot = batch.snapshot if batch.snapshot.index else None  # NOTHING takes the last one back
             for index in [index for index in entries if index <= batch.snapshot.index]:
                 del entries[index]
         if batch.truncate is not None:

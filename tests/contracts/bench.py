@@ -100,7 +100,10 @@ class Bench:
         seat.serials.append(effects.serial)
         self._send(seat, effects, early=True)
         seat.unsynced.append(effects)
-        if effects.snapshot is not None and effects.snapshot.index > self._applied(seat):
+        if effects.rollback:
+            assert effects.snapshot is not None
+            seat.committed = []
+        elif effects.snapshot is not None and effects.snapshot.index > self._applied(seat):
             seat.installed.append(effects.snapshot)
             seat.committed = []
         seat.committed += effects.committed
