@@ -20,6 +20,7 @@ class Aim:
     """
 
     def __init__(self, world: World, number: int) -> None:
+        self.number = number
         self.rng = Random(f"{world.seed}/strike/{number}")
         self._world = world
         self._key = self.rng.getrandbits(64)

@@ -86,7 +86,7 @@ class Campaign:
         sessions: Callable[[StateMachine], StateMachine] = Sessions,
         application: Application | None = None,
         observer: Observer | None = None,
-        watch_class: type[Watch] = Watch,
+        watch_class: type[Watch] | None = None,
         trace: bool = False,
     ) -> None:
         self.seed = seed
@@ -106,6 +106,7 @@ class Campaign:
         )
         self.nemesis = Nemesis(self.world, omitted)
         self.workload = Workload(self.settings, Random(f"{seed}/workload"), self.world.schedule, self, application, observer)
+        self.workload.histories_change = engine.by_hand
 
     # --- the cluster as clients see it ---
 
@@ -163,6 +164,7 @@ class Campaign:
             return
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
+        self.nemesis.keep_primary(quorum)
         shunned = self._shun(quorum)
         self.workload.patient = True
         before = self.workload.done("write")
@@ -223,11 +225,14 @@ class Campaign:
         world = self.world
         world.trace.say("--", "everything is healed")
         self._heal(list(world.nodes))
+        self.nemesis.keep_primary(list(world.nodes))
         self.workload.on = False
         if not self._quorum():
             return
         goal, before = world.watch.ledger.end, -1
         while True:
+            if world.engine.by_hand:
+                goal = world.watch.ledger.end
             applied = self._applied(goal)
             if all(index >= goal for index in applied):
                 return
@@ -246,7 +251,7 @@ class Campaign:
         last = self.world.watch.ledger.configuration
         able = [nodes[one.name] for one in last.members if one.name in nodes and nodes[one.name].storage == one.storage]
         members = [node for node in able if not node.disk.damaged]
-        return [0 if node.core is None else min(goal, node.machine.applied) for node in members]
+        return [0 if node.core is None else min(goal, self.world.watch.agreed(node)) for node in members]
 
     def _timeouts(self, count: int) -> int:
         return self.world.schedule.now + count * self.world.engine.election_ticks * self.settings.tick_ns

@@ -13,6 +13,7 @@ from quorate.protocols.simulation.swarm import Settings
 
 if TYPE_CHECKING:
     from quorate.protocols.simulation.disk import Fold
+    from quorate.protocols.simulation.invariants import Watch
     from quorate.protocols.simulation.node import Node
 
 
@@ -85,6 +86,10 @@ class Engine:
     """Invariants that only this engine has, for a world of these nodes."""
     lease: Callable[[Core], bool] | None = None
     """Whether the core relies on a lease now; None for engines without leases."""
+    by_hand: bool = False
+    """Whether only an operator makes another node primary. Then one is there to do it, and committed entries may be given up."""
+    watch: "type[Watch] | None" = None
+    """Its own invariants in the place of those of consensus."""
     asks: Callable[[Message], tuple[int, int, int] | None] | None = None
     """(term, index and term of the last entry) that a request for a vote claims; None if it is none. For engines whose candidates ask
     only with what is durable."""

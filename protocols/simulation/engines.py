@@ -6,6 +6,7 @@ from quorate.protocols.simulation.engine import Engine
 
 ENGINES = {
     "kraft": ("quorate.protocols.simulation.kraft_view", "KRAFT"),
+    "logship": ("quorate.protocols.simulation.logship_view", "LOGSHIP"),
     "multipaxos": ("quorate.protocols.simulation.multipaxos_view", "MULTIPAXOS"),
     "raft": ("quorate.protocols.simulation.raft_view", "RAFT"),
     "zab": ("quorate.protocols.simulation.zab_view", "ZAB"),

@@ -191,6 +191,14 @@ class Watch:
             raise Violation(invariant, f"{node} answers from {applied} a read that began when {operation.floor} was acknowledged")
         self.acknowledged = max(self.acknowledged, applied)
 
+    def floor(self, node: "Node") -> int:
+        """What had been acknowledged to anyone when this node is asked."""
+        return self.acknowledged
+
+    def agreed(self, node: "Node") -> int:
+        """How far the node has applied what all are to agree on."""
+        return node.machine.applied
+
     def acknowledges(self, node: "Node", operation: Operation, index: int) -> None:
         """A write is acknowledged to its client."""
         if self.ledger.origin(index) != operation.token:

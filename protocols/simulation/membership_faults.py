@@ -39,9 +39,9 @@ class MembershipFaults:
     def _change(self, aim: Aim, change: Change) -> bool:
         name = change.member.name if isinstance(change, AddLearner) else change.name
         aim.words = f"{type(change).__name__} {name}"
-        return self._ask(aim, Operation("change", self._settled, change=change))
+        return self._ask(aim, Operation("change", self.settled, change=change))
 
-    def _settled(self, operation: Operation, outcome: Outcome, _: NodeId | None) -> None:
+    def settled(self, operation: Operation, outcome: Outcome, _: NodeId | None) -> None:
         name = f"{operation.kind} {outcome.value}"
         self.outcomes[name] = self.outcomes.get(name, 0) + 1
 
@@ -62,7 +62,7 @@ class MembershipFaults:
             aim.words += ", before its machine is cut off"
             delay_ns = aim.rng.randrange(DEPARTURE_TICKS_MAX * self._world.settings.tick_ns)
             self._world.schedule.after(delay_ns, self._cut_off, aim, leader.name)
-        return self._ask(aim, Operation("transfer", self._settled, to=to))
+        return self._ask(aim, Operation("transfer", self.settled, to=to))
 
     def _cut_off(self, aim: Aim, name: NodeId) -> None:
         if self._repairs.on:
@@ -114,5 +114,5 @@ class MembershipFaults:
         change: Change = AddLearner(joining) if known is None else Remove(node.name)
         leader = self._world.leader()
         if leader is not None:
-            self._world.request(leader.name, Operation("change", self._settled, change=change))
+            self._world.request(leader.name, Operation("change", self.settled, change=change))
         self.replace_later(aim, node)

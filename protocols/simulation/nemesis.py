@@ -4,10 +4,13 @@ The rule it keeps: when a strike happens is a function of the seed and its numbe
 leave a strike out changes neither the times nor the dice of the others, and a shrinker may leave out any.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from quorate.protocols.simulation.aim import Aim
+from quorate.protocols.core import NodeId
+from quorate.protocols.simulation.aim import Aim, Fault
+from quorate.protocols.simulation.by_hand import Operator
 from quorate.protocols.simulation.coverage import phase
 from quorate.protocols.simulation.disk_faults import DiskFaults
 from quorate.protocols.simulation.link_faults import LinkFaults
@@ -16,6 +19,10 @@ from quorate.protocols.simulation.process_faults import ProcessFaults
 from quorate.protocols.simulation.repairs import Repairs
 from quorate.protocols.simulation.swarm import FAULTS
 from quorate.protocols.simulation.world import World
+
+BY_HAND = "promote_by_hand"
+BY_HAND_FROM = 1_000_000
+"""Numbers of the operator's strikes begin here: far beyond those of a run of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class Nemesis:
         self._world = world
         self._omitted = omitted
         self._times = Random(f"{world.seed}/nemesis")
+        self._looking = Random(f"{world.seed}/operator")
         self._number = 0
         self._repairs = Repairs(world)
         self.strikes: list[Strike] = []
@@ -48,6 +56,8 @@ class Nemesis:
         }
         assert set(acts) == set(FAULTS), set(acts) ^ set(FAULTS)
         self._acts = acts
+        self._operator = Operator(world, self._changes) if world.engine.by_hand else None
+        self._looks = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,6 +70,13 @@ class Nemesis:
     def start(self) -> None:
         if self._world.settings.fault_ns and any(self._world.settings.weights):
             self._next()
+            if self._operator is not None:
+                self._look_later()
+
+    def keep_primary(self, names: Sequence[NodeId]) -> None:
+        """From now on these are not left without a primary, where an operator has to see to that."""
+        if self._operator is not None:
+            self._operator.keep_primary(names)
 
     def stop(self) -> None:
         self._repairs.on = False
@@ -76,13 +93,31 @@ class Nemesis:
             self._let_loose(number)
         self._next()
 
+    def _look_later(self) -> None:
+        """The operator's strikes have times and numbers of their own: no other engine's worlds know of them."""
+        delay = self._looking.randrange(4 * self._world.settings.repair_ns) + 1
+        self._world.schedule.after(delay, self._look, BY_HAND_FROM + self._looks)
+        self._looks += 1
+
+    def _look(self, number: int) -> None:
+        assert self._operator is not None, self
+        if not self._repairs.on:
+            return
+        if number not in self._omitted:
+            self._carry_out(Aim(self._world, number), BY_HAND, self._operator.promote)
+        self._look_later()
+
     def _let_loose(self, number: int) -> None:
-        world, aim = self._world, Aim(self._world, number)
-        fault = aim.rng.choices(FAULTS, world.settings.weights)[0]
+        aim = Aim(self._world, number)
+        fault = aim.rng.choices(FAULTS, self._world.settings.weights)[0]
+        self._carry_out(aim, fault, self._acts[fault])
+
+    def _carry_out(self, aim: Aim, fault: str, act: Fault) -> None:
+        world = self._world
         during = phase(world)
-        if not self._acts[fault](aim):
+        if not act(aim):
             return
         for _, was in aim.hit:
             world.coverage.hit(fault, was, during)
-        self.strikes.append(Strike(number, world.schedule.now, fault, str(aim)))
-        world.trace.say("--", f"{number} {fault} {aim}".rstrip())
+        self.strikes.append(Strike(aim.number, world.schedule.now, fault, str(aim)))
+        world.trace.say("--", f"{aim.number} {fault} {aim}".rstrip())

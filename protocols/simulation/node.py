@@ -228,7 +228,9 @@ class Node:
             return
         if not self._write(effects):
             return
-        if effects.snapshot is not None and effects.snapshot.index > self.machine.applied:
+        if effects.rollback:
+            self._roll_back(effects.snapshot)
+        elif effects.snapshot is not None and effects.snapshot.index > self.machine.applied:
             self._restore(effects.snapshot)
             if self.dies("restore"):
                 return
@@ -298,6 +300,18 @@ class Node:
             self.host.watch.synced(self, self.core)
         self.snapshots.forget_older()
         self.flush()
+
+    def _roll_back(self, to: Snapshot | None) -> None:
+        """The state begins anew, however much of the given-up history it has applied."""
+        assert to is not None, self
+        self.host.coverage.reach("rolled back")
+        self.requests.abandon()
+        self._backlog.clear()
+        self.machine = self.host.machine()
+        self.configuration = self.bootstrap
+        self.snapshots = Snapshots(self, self.snapshots.rollbacks + 1)
+        if to.index:
+            self._restore(to)
 
     def _restore(self, snapshot: Snapshot) -> None:
         image = self.disk.images[snapshot.id]

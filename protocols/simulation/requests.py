@@ -32,6 +32,13 @@ class Requests:
     def all(self) -> list[Operation]:
         return [*self.open.values(), *self.queued]
 
+    def abandon(self) -> None:
+        """What these wait for was given up with the state: nobody can tell them any more."""
+        waiting, self.reads = list(self.open.values()), []
+        self.open.clear()
+        for operation in waiting:
+            operation.settle(operation, Outcome.UNKNOWN, None)
+
     def give_up(self, operation: Operation) -> None:
         """Its client waits no longer."""
         self.open.pop(operation.token, None)
@@ -47,7 +54,7 @@ class Requests:
 
     def _feed(self, core: Core, operation: Operation) -> None:
         operation.token = token = self._next_token()
-        operation.floor = self._node.host.watch.acknowledged
+        operation.floor = self._node.host.watch.floor(self._node)
         self.open[token] = operation
         match operation.kind:
             case "write":

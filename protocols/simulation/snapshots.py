@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 class Snapshots:
     """Of one incarnation of a node. The images are its disk's."""
 
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: "Node", rollbacks: int = 0) -> None:
         self._node = node
+        self.rollbacks = rollbacks
+        """How often this incarnation gave its state up: an index may be frozen once more, with another state."""
         self._saving = False
         self.index = 0
         """Where the last one is."""
@@ -40,8 +42,9 @@ class Snapshots:
         assert node.core is not None, node
         if self._saving or index <= self.index or not node.may_freeze(node.core, index):
             return False
-        term = node.host.watch.ledger.terms[index]
-        snapshot = Snapshot(f"{node.name}-{node.incarnation}-{index}", index, term, node.configuration, size=64 * index)
+        term = node.machine.term
+        name = f"{node.name}-{node.incarnation}-{index}" + f"-{self.rollbacks}" * bool(self.rollbacks)
+        snapshot = Snapshot(name, index, term, node.configuration, size=64 * index)
         image = node.machine.freeze(snapshot)
         node.host.watch.freezes(node, image)
         self._saving = True

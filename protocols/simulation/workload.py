@@ -209,7 +209,7 @@ class Client:
             self._session, _ = opened(result)
             self._sequence, self._mark, self._asked = 1, 0, []
             self._pause(0)
-        elif status == Status.EXPIRED:
+        elif status == Status.EXPIRED or (self._workload.histories_change and status != Status.DONE):
             uncertain = self._uncertain or bool(self._asked)
             self._asked = []
             self._renew()
@@ -271,6 +271,8 @@ class Workload:
         self.observer = observer
         self.on = True
         """While False, clients ask nothing new."""
+        self.histories_change = False
+        """While True, sessions may be gone with a history that was given up, and others have their numbers: nothing is promised then."""
         self.patient = False
         """While True, clients wait out a log that is full of what they have repeated: on a slow network haste keeps it full.
         And none goes to sleep."""

@@ -57,7 +57,7 @@ class World:
         *,
         node_class: type[Node] = Node,
         disk_class: type[SimulatedDisk] = SimulatedDisk,
-        watch_class: type[Watch] = Watch,
+        watch_class: type[Watch] | None = None,
         machine: MakeMachine = Machine,
         trace: bool = False,
         timed: bool = True,
@@ -73,7 +73,8 @@ class World:
         self.network = self.make_network()
         self.bootstrap = Configuration(tuple(member(number) for number in range(1, settings.nodes + 1)))
         self.nodes: dict[NodeId, Node] = {}
-        self.watch = watch_class(replace(engine, lease=None) if settings.clocks_jump else engine, self.bootstrap, self.nodes)
+        watched = replace(engine, lease=None) if settings.clocks_jump else engine
+        self.watch = (watch_class or engine.watch or Watch)(watched, self.bootstrap, self.nodes)
         self.watch.ledger.alpha = 0 if engine.alpha is None else engine.alpha(self._options)
         self.slow_disks: set[NodeId] = set()  # only ever asked about membership, never iterated
         """Every fsync of these is a slow one."""
