@@ -46,7 +46,10 @@ def up(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="Consensus engine, raft, zab, kraft or multipaxos, on the first start.  [default: raft]", show_default=False
+            "--engine",
+            help="Consensus engine, raft, zab, kraft or multipaxos, on the first start; or logship, which is none and loses acknowledged "
+            "writes.  [default: raft]",
+            show_default=False,
         ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running and return once they are ready.")] = False,
@@ -90,6 +93,7 @@ def up(
         cluster.directory.hold_up()  # says who holds it
     if not detach:
         cluster.directory.hold_up()
+    _warn(cluster.record.engine)
     if json:
         output.document(_started_json(cluster))
     elif detach:
@@ -146,6 +150,13 @@ def _check(settings: "Settings", engine: str) -> None:
 
     sample = ClusterRecord("local", engine, {"n1": NodeRecord(1, "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3")}, dict(settings))
     load(None, node_settings(sample, "n1", Path("data")))
+
+
+def _warn(engine: str) -> None:
+    from quorate.cluster.runtime.config import UNSAFE
+
+    if (unsafe := UNSAFE.get(engine)) is not None:
+        output.complain(f"warning: {unsafe}")
 
 
 def _start(cluster: "LocalCluster") -> None:

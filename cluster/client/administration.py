@@ -1,7 +1,7 @@
 """Membership, status and hand-over: what people who run a cluster ask.
 
-The rule: what changes the cluster is sent to the leader once. An attempt that ended without an answer is Uncertain: look at
-the members before asking again.
+The rule: what changes the cluster is sent once, to the leader; a promotion by hand, to whom it names. An attempt that ended without an
+answer is Uncertain: look at the members before asking again.
 """
 
 from dataclasses import replace
@@ -71,7 +71,22 @@ class Administration:
         await self._to_leader_once("transfer", (self._calls.group, to), deadline_ms)
 
     async def reconfigure(self, change: Change, deadline_ms: int) -> None:
+        if isinstance(change, PromoteByHand):
+            await self._promote_by_hand(change, deadline_ms)
+            return
         await self._to_leader_once("reconfigure", (self._calls.group, _row(change)), deadline_ms)
+
+    async def _promote_by_hand(self, change: PromoteByHand, deadline_ms: int) -> None:
+        """Of the node that it names: the primary, whom others would ask, is the one that is gone."""
+        connection = await self._reach(change.name, deadline_ms)
+        engine = decode_status(await self._ask_once(connection, "status", (), deadline_ms)).engine
+        if engine not in ("", "logship"):
+            raise ChangeRefused(f"{change.name} runs {engine}, which elects its leader itself; hand over with: quorate leader transfer")
+        try:
+            await self._calls.ask(connection, "reconfigure", (self._calls.group, _row(change)), deadline_ms)
+        except (DeadlinePassed, ConnectionLost) as error:
+            why = "no answer in time" if isinstance(error, DeadlinePassed) else error.message
+            raise Uncertain(f"{change.name} may be primary now: {why}; look at `quorate status` before asking again") from None
 
     async def add(self, member: Member, deadline_ms: int) -> Member:
         """Add as a learner; what is missing of storage id and number is found out. The member as added."""

@@ -69,7 +69,7 @@ class Applier:
         self.index = 0
         """Everything up to here is applied."""
         self.term = 0
-        self.configuration = initial
+        self._initial = self.configuration = initial
         """As of `index`: the bootstrap one until an entry or a snapshot brings another."""
         self._queue: deque[Entry] = deque()
         self._queued_index = 0
@@ -170,6 +170,16 @@ class Applier:
         """Whether the snapshot is ahead of everything that was committed here."""
         return snapshot.index > max(self.index, self._queued_index)
 
+    def start_again(self, snapshot: Snapshot) -> None:
+        """As `expect`, of a snapshot that may lie behind what is applied: whoever waits for that would get answers of another history."""
+        self.expect(snapshot)
+        self.index, self.term = snapshot.index, snapshot.term
+        given_up, self._reads = self._reads, deque()
+        for _, reads in given_up:
+            self.waiting_reads -= len(reads)
+            for read in reads:
+                read.responder.fail(read.request_id, Unavailable("this node gave up its history; ask again"))
+
     def expect(self, snapshot: Snapshot) -> None:
         """The state will be this snapshot's: what is queued is part of it, what is committed from now on comes after it."""
         self._hold()
@@ -190,7 +200,8 @@ class Applier:
                 # A newer one is being restored beside this one: whichever ends last must not be the older.
                 self._release()
                 return
-        self.index, self.term, self.configuration = snapshot.index, snapshot.term, snapshot.configuration
+        self.index, self.term = snapshot.index, snapshot.term
+        self.configuration = snapshot.configuration if snapshot.index else self._initial
         self._on_applied()
         self._release()
 

@@ -22,9 +22,18 @@ GROUPS_MAX = 10_000
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
-ENGINES = ("raft", "zab", "kraft", "multipaxos")
-WITHOUT_PRIORITIES = {"zab": "the longest history, then the highest number", "multipaxos": "whoever prepares first"}
+ENGINES = ("raft", "zab", "kraft", "multipaxos", "logship")
+WITHOUT_PRIORITIES = {
+    "zab": "zab elects the longest history, then the highest number",
+    "multipaxos": "multipaxos elects whoever prepares first",
+    "logship": "logship elects nobody, people promote",
+}
 """Engines whose elections know no priority, and whom they elect."""
+UNSAFE = {
+    "logship": "logship is log shipping, no consensus: it LOSES ACKNOWLEDGED WRITES when a replica is promoted by hand, and may have two "
+    "primaries at once. It is here to be compared with. Keep nothing in it that you need."
+}
+"""Engines that do not keep what they acknowledge, and what everybody who starts them is told."""
 
 
 class ConfigError(QuorateError):
@@ -127,6 +136,22 @@ class LogConfig(Section):
     keep_mib: int = Field(default=8, ge=0, le=1024, description="log kept below a snapshot for followers that lag")
 
 
+class LogshipConfig(Section):
+    """For engine = "logship" only: when a write is acknowledged. The same on all nodes."""
+
+    mode: Literal["async", "semisync"] = Field(default="async", description="on the primary's disk; or also on those of `acks` replicas")
+    acks: int = Field(default=1, ge=1, le=14, description="how many replicas, in mode semisync")
+    ack_timeout_ms: int = Field(
+        default=1000, ge=10, le=600_000, description="after so long without them the primary goes on alone, in mode semisync"
+    )
+
+    @model_validator(mode="after")
+    def _acks_are_waited_for(self) -> "LogshipConfig":
+        if self.mode == "async" and (self.acks, self.ack_timeout_ms) != (1, 1000):
+            raise ValueError('acks and ack_timeout_ms are for mode = "semisync": mode async waits for nobody')
+        return self
+
+
 class LoggingConfig(Section):
     """What is told on standard error."""
 
@@ -151,7 +176,7 @@ class NodeConfig(BaseSettings):
     cluster: Name
     node: Name
     data: Path
-    engine: Literal["raft", "zab", "kraft", "multipaxos"] = "raft"
+    engine: Literal["raft", "zab", "kraft", "multipaxos", "logship"] = "raft"
     peer: Listener
     client: Listener
     http: HttpConfig = HttpConfig()
@@ -165,6 +190,7 @@ class NodeConfig(BaseSettings):
     priority: int = Field(default=-1, ge=-1, le=1000, description="election priority: -1 off, 0 never elected, else a rank")
     target_priority: int = Field(default=-1, ge=-1, le=1000, description="the highest priority of the cluster, the same on all nodes")
     timing: TimingConfig = TimingConfig()
+    logship: LogshipConfig = LogshipConfig()
     log: LogConfig = LogConfig()
     logging: LoggingConfig = LoggingConfig()
     faults: FaultConfig = FaultConfig()
@@ -197,12 +223,18 @@ class NodeConfig(BaseSettings):
             where = "" if group == DEFAULT_GROUP else f"groups.{group}."
             its = self.of_group(group)
             if elects is not None and (its.priority, its.target_priority) != (-1, -1):
-                raise ValueError(f"{where}priority: {self.engine} elects {elects}; leave out priority and target_priority")
+                raise ValueError(f"{where}priority: {elects}; leave out priority and target_priority")
             if its.priority > max(0, its.target_priority):
                 raise ValueError(
                     f"{where}target_priority: {its.target_priority} is below this node's priority {its.priority}; "
                     "it is the highest of all nodes, the same on each"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _modes_belong_to_log_shipping(self) -> "NodeConfig":
+        if self.engine != "logship" and self.logship != LogshipConfig():
+            raise ValueError(f'logship: these settings are for engine = "logship", not {self.engine}; leave out the section')
         return self
 
     def of_group(self, group: str) -> "NodeConfig":

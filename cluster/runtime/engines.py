@@ -8,6 +8,7 @@ from quorate.cluster.runtime.config import TICK_MS, NodeConfig
 from quorate.cluster.service.limits import REQUEST_SIZE_MAX
 from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
 from quorate.protocols.kraft import KRaftOptions, kraft
+from quorate.protocols.logship import LogshipOptions, logship
 from quorate.protocols.multipaxos import MultiPaxosOptions, multipaxos
 from quorate.protocols.raft import RaftOptions, raft
 from quorate.protocols.terms.options import TermOptions
@@ -81,11 +82,25 @@ def multipaxos_options(config: NodeConfig) -> MultiPaxosOptions:
     )
 
 
-_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], TermOptions | ZabOptions | MultiPaxosOptions]]] = {
+def logship_options(config: NodeConfig) -> LogshipOptions:
+    timing, modes = config.timing, config.logship
+    return LogshipOptions(
+        semisync=modes.mode == "semisync",
+        acks=modes.acks,
+        ack_timeout_ticks=modes.ack_timeout_ms // TICK_MS,
+        heartbeat_ticks=timing.heartbeat_ms // TICK_MS,
+        silence_ticks=timing.election_timeout_ms // TICK_MS,
+        entry_bytes_max=ENVELOPED_BYTES_MAX,
+        margin_bytes=config.log.keep_mib << 20,
+    )
+
+
+_ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], TermOptions | ZabOptions | MultiPaxosOptions | LogshipOptions]]] = {
     "raft": (raft, raft_options),
     "zab": (zab, zab_options),
     "kraft": (kraft, kraft_options),
     "multipaxos": (multipaxos, multipaxos_options),
+    "logship": (logship, logship_options),
 }
 
 

@@ -18,7 +18,7 @@ import uvloop
 from quorate.cluster.admin.http import AdminServer, Sample
 from quorate.cluster.runtime import logs
 from quorate.cluster.runtime.clock import SkewedClock
-from quorate.cluster.runtime.config import DEFAULT_GROUP, NodeConfig, split_address
+from quorate.cluster.runtime.config import DEFAULT_GROUP, UNSAFE, NodeConfig, split_address
 from quorate.cluster.runtime.forming import Forming
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Party
 from quorate.cluster.runtime.hosting import Hosting
@@ -216,6 +216,8 @@ class Node:
         with _listening("client", config.client.listen):
             server = await self._listen_to_clients()
         self._log.info("listening", peers=config.peer.listen, clients=config.client.listen, http=self._http_address, data=str(config.data))
+        if (unsafe := UNSAFE.get(config.engine)) is not None:
+            self._log.warning("unsafe engine", what=unsafe)
         serving = asyncio.create_task(self._host())
         stopping = asyncio.create_task(self._stopping.wait())
         try:

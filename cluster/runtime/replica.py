@@ -51,6 +51,9 @@ long for that; then they are told that the outcome is open, and try again where 
 HAND_OVER_LOOK_S = 0.1
 """How often a node that hands over looks whether its heir is still there."""
 
+LOUD = frozenset({"errant_truncated", "promoted_by_hand", "semisync_off", "started_over"})
+"""Notes of what endangers or loses acknowledged writes."""
+
 
 class Replica:
     """Implements ReplicatedLog for callers in this process, and the request side of the RPC services."""
@@ -215,7 +218,10 @@ class Replica:
         self.applier.run()
 
     def carry(self, effects: Effects) -> None:
-        if effects.snapshot is not None and self.applier.needs(effects.snapshot):
+        if effects.rollback:
+            assert effects.snapshot is not None, effects
+            self.snapshots.roll_back(effects.snapshot)
+        elif effects.snapshot is not None and self.applier.needs(effects.snapshot):
             self.snapshots.install(effects.snapshot)
         if effects.committed:
             self.applier.enqueue(effects.committed)
@@ -232,7 +238,8 @@ class Replica:
         for transfer in effects.transfers:
             self.snapshots.send(transfer.to, transfer.snapshot)
         for note in effects.notes:
-            self._log.info(note.kind.replace("_", " "), **note.fields)
+            log = self._log.warning if note.kind in LOUD else self._log.info
+            log(note.kind.replace("_", " "), **note.fields)
         if effects.packed:
             self.snapshots.logged(len(effects.packed))
         if effects.notes:

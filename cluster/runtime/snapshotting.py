@@ -102,6 +102,9 @@ class SnapshotWork:
         self._received_id = ""
         """The last snapshot received whole."""
         self.newest: Snapshot | None = None
+        self._rollback_count = 0
+        self._empty: tuple[bytes, ...] = ()
+        """What the machine says of itself before anything is applied."""
 
     @property
     def index(self) -> int:
@@ -113,6 +116,7 @@ class SnapshotWork:
         that the log already holds, or a node that restarts often would never take a snapshot."""
         self._replica = replica
         self._logged_bytes = logged_bytes
+        self._empty = tuple(replica.applier.machine.freeze()())
         if recovered is not None:
             self.newest = recovered
             replica.applier.expect(recovered)
@@ -162,7 +166,7 @@ class SnapshotWork:
             if not configuration.members:
                 # A newcomer that has not come to the entry which names it: whoever started from this would know no members.
                 raise ChangeRefused("this node has not applied the log up to its own addition yet; try again later")
-            encode = applier.machine.freeze()
+            encode, rollback_count = applier.machine.freeze(), self._rollback_count
         with self._store.create(index, term, configuration) as writing:
             for chunk in encode():
                 writing.write(chunk)
@@ -172,6 +176,8 @@ class SnapshotWork:
             snapshot = await asyncio.to_thread(writing.finish)
         if replica.driver.stopped:
             raise Unavailable("this replica stopped")
+        if self._rollback_count != rollback_count:
+            raise Unavailable("the history that this was a snapshot of was given up meanwhile; try again")
         if self.index > snapshot.index:
             # A peer's newer one was installed meanwhile.
             assert self.newest is not None
@@ -190,9 +196,18 @@ class SnapshotWork:
         self._replica.applier.expect(snapshot)
         self._start(self._install(snapshot))
 
+    def roll_back(self, to: Snapshot) -> None:
+        """The core gave up what was committed here: the state becomes that of `to`, which may be older, or empty for core.NOTHING."""
+        self._rollback_count += 1
+        self.newest = to if to.index else None
+        self._received_id = ""
+        self._logged_bytes = 0
+        self._replica.applier.start_again(to)
+        self._start(self._install(to))
+
     async def _install(self, snapshot: Snapshot) -> None:
         try:
-            await self._replica.applier.restore(snapshot, self._store.read(snapshot))
+            await self._replica.applier.restore(snapshot, self._store.read(snapshot) if snapshot.index else self._empty)
         except Exception as error:
             self._replica.fail(error)
             return
@@ -226,6 +241,7 @@ class SnapshotWork:
             return
         if snapshot.id == self._received_id:
             self._transport.send(sender, Taken(snapshot.id, True))
+            self._told_core(sender, snapshot)  # which may not have known its sender for what it is, the first time
             return
         if self.newest is not None and self.newest.index >= snapshot.index:
             # Older than ours, or the answer to an earlier offer was lost.

@@ -113,6 +113,8 @@ class WatchHub:
         """New changes to the synced watchers."""
         history, revision = self._machine.history, self._machine.revision
         seen, self._seen = self._seen, revision
+        if revision < seen:
+            self._give_up(revision)
         if revision < seen or seen < history.compacted:
             # The state was replaced by a snapshot, or more was applied at once than history keeps: each looks for itself.
             for watcher in self._tables.clear():
@@ -128,6 +130,12 @@ class WatchHub:
             if not self._deliver(watcher, events, revision):
                 self._tables.remove(watcher)
                 self._fall_behind(watcher)
+
+    def _give_up(self, revision: int) -> None:
+        """The state was rolled back (log shipping does that): other changes will have the revisions that these were told of."""
+        for watcher in [watcher for watcher in self._watchers if watcher.cursor > revision]:
+            self._cancel(watcher)
+            watcher.sink.end(_given_up(revision))
 
     def _catch_up(self) -> None:
         """Read history for those that are behind, WATCH_SCAN_MAX changes in all, each in its turn."""
@@ -296,6 +304,14 @@ def _encoded(events: list[Event], revision: int, with_previous: bool) -> bytes:
         parts.append(b"\x94" + pack(at) + pack(key) + (record or NOTHING) + (before or NOTHING))
     head: bytes = b"\x92" + pack(revision)
     return head + pairs(parts)
+
+
+def _given_up(revision: int) -> Compacted:
+    message = (
+        f"this node gave up its history above revision {revision}: what this watch was told of it never happened; "
+        "read the present state and watch from there"
+    )
+    return Compacted(message, revision=revision + 1)
 
 
 def _compacted(wanted: int, compacted: int) -> Compacted:

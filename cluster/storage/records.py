@@ -95,7 +95,8 @@ class Run:
 
 
 class Fold:
-    """One group's records, folded oldest first. Blobs are unpacked only at the end, and only those that still count."""
+    """One group's records, folded oldest first. Blobs are unpacked only at the end, and only those that still count. A mark at index 0
+    (core.NOTHING) takes the one before it back."""
 
     def __init__(self) -> None:
         self.mark: bytes | None = None
@@ -132,7 +133,7 @@ class Fold:
     def recovered(self) -> Recovered:
         return Recovered(
             promise=None if self.promise is None else decode(self.promise),
-            snapshot=None if self.mark is None else unpack_value(Snapshot, self.mark),
+            snapshot=None if self._mark_index == 0 or self.mark is None else unpack_value(Snapshot, self.mark),
             entries=self.entries(),
         )
 

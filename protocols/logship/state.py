@@ -175,7 +175,6 @@ class State:
     def start_over(self) -> None:
         """What the snapshot stands for is not the primary's history either: nothing of ours is of use."""
         self.note("started_over", base=self.log.base, last=self.log.last, committed=self.commit)
-        self.bootstrap = Configuration(self.configuration.members)
         self._reset(0, 0, None)
         self.out.truncate = 0
         self._roll_back(None)

@@ -51,6 +51,9 @@ class Succession:
             case _ if not state.number:
                 detail = f"{name} is no voter, with the disk that it has, in the configuration that it knows"
                 state.refuse(token, Reason.BAD_CHANGE, state.leader, detail)
+            case _ if state.generation and not state.log.last:
+                detail = f"{name} holds nothing yet: as primary it would have all others drop everything"
+                state.refuse(token, Reason.BAD_CHANGE, state.leader, detail)
             case before:
                 self._end(before)
                 state.note("promoted_by_hand", last=state.log.last, commit=state.commit, former=state.primary or None)

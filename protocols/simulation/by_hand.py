@@ -54,19 +54,22 @@ class Operator:
 
     # --- when progress is owed ---
 
-    def keep_primary(self, names: Sequence[NodeId]) -> None:
-        """Look again and again whether one of these is primary, and make the best of them one if not."""
+    def keep_primary(self, names: Sequence[NodeId]) -> bool:
+        """Look again and again whether one of these is primary, and make the best of them one if not. False if none of them has anything
+        left that it could be primary of."""
         self._kept = list(names)
         if not self._keeping:
             self._keeping = True
             self._look()
+        return any(node.written.last > 0 or not node.term for node in self._voters())
+
+    def _voters(self) -> list[Node]:
+        nodes = [self._world.nodes[name] for name in self._kept]
+        return [node for node in nodes if node.core is not None and node.votes_in(node.core.configuration)]
 
     def _look(self) -> None:
         world = self._world
-        running = [node for name in self._kept if (node := world.nodes[name]).core is not None]
-        # Right after a start nobody leads yet, and nobody has spoken.
-        if running and not any(node.leads for node in running):
-            voters = [node for node in running if node.votes_in(node.core.configuration)]  # type: ignore[union-attr]
-            if voters:
-                self._ask(self._best(voters))
+        voters = self._voters()
+        if voters and not any(node.leads for node in voters):
+            self._ask(self._best(voters))
         world.schedule.after(world.engine.election_ticks * world.settings.tick_ns, self._look)

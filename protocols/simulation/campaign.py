@@ -164,7 +164,9 @@ class Campaign:
             return
         world.trace.say("--", f"the quorum {' '.join(quorum)} is healed")
         self._heal(quorum)
-        self.nemesis.keep_primary(quorum)
+        if not self.nemesis.keep_primary(quorum):
+            world.coverage.reach("liveness not owed: no primary is left")
+            return
         shunned = self._shun(quorum)
         self.workload.patient = True
         before = self.workload.done("write")
@@ -225,14 +227,13 @@ class Campaign:
         world = self.world
         world.trace.say("--", "everything is healed")
         self._heal(list(world.nodes))
-        self.nemesis.keep_primary(list(world.nodes))
         self.workload.on = False
-        if not self._quorum():
+        if not self._quorum() or not self.nemesis.keep_primary(list(world.nodes)):
             return
-        goal, before = world.watch.ledger.end, -1
+        goal, before = world.watch.goal(), -1
         while True:
             if world.engine.by_hand:
-                goal = world.watch.ledger.end
+                goal = world.watch.goal()  # with the primary, which may change
             applied = self._applied(goal)
             if all(index >= goal for index in applied):
                 return
@@ -248,8 +249,7 @@ class Campaign:
 
     def _applied(self, goal: int) -> list[int]:
         nodes = self.world.nodes
-        last = self.world.watch.ledger.configuration
-        able = [nodes[one.name] for one in last.members if one.name in nodes and nodes[one.name].storage == one.storage]
+        able = [nodes[one.name] for one in self.world.watch.members() if one.name in nodes and nodes[one.name].storage == one.storage]
         members = [node for node in able if not node.disk.damaged]
         return [0 if node.core is None else min(goal, self.world.watch.agreed(node)) for node in members]
 

@@ -13,6 +13,7 @@ from quorate.protocols.sessions import Sessions
 from quorate.protocols.simulation.campaign import EVENTS, Campaign, Result
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
+from quorate.protocols.simulation.nemesis import BY_HAND_FROM
 from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.swarm import swarm
 
@@ -61,7 +62,8 @@ class Subject:
         if case.clients is not None:
             settings.clients = case.clients
         # A strike is an event: there are never more of them than steps.
-        omitted = frozenset() if case.only is None else frozenset(range(case.steps)) - case.only
+        all_of_them = frozenset(range(case.steps)) | frozenset(range(BY_HAND_FROM, BY_HAND_FROM + case.steps))
+        omitted = frozenset() if case.only is None else all_of_them - case.only
         campaign = Campaign(
             self.engine,
             case.seed,

@@ -7,7 +7,7 @@ so they are on all the time. What an engine calls its terms, votes and matches c
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId, born
+from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Member, Message, NodeId, born
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.exactly_once import ExactlyOnce
 from quorate.protocols.simulation.ledger import COMMITTED_PREFIXES, Ledger, Violation
@@ -194,6 +194,14 @@ class Watch:
     def floor(self, node: "Node") -> int:
         """What had been acknowledged to anyone when this node is asked."""
         return self.acknowledged
+
+    def goal(self) -> int:
+        """Up to where all members are to agree by now."""
+        return self.ledger.end
+
+    def members(self) -> list[Member]:
+        """Who is to agree."""
+        return list(self.ledger.configuration.members)
 
     def agreed(self, node: "Node") -> int:
         """How far the node has applied what all are to agree on."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Message, NodeId
+from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Member, Message, NodeId
 from quorate.protocols.log import unpack
 from quorate.protocols.logship import Logship
 from quorate.protocols.logship.messages import Ship, Shipped
@@ -74,7 +74,7 @@ class History:
 
 
 class RewrittenLedger(Ledger):
-    """The history of the newest generation that has committed anything: the older one's tail is cut off where they part."""
+    """The history of the newest primary that has committed anything: the older one's tail is cut off where they part."""
 
     def __init__(self, bootstrap: Configuration) -> None:
         super().__init__(bootstrap)
@@ -99,13 +99,12 @@ class LogshipWatch(Watch):
     def __init__(self, engine: Engine, bootstrap: Configuration, nodes: Mapping[NodeId, "Node"]) -> None:
         super().__init__(engine, bootstrap, nodes)
         self.ledger: RewrittenLedger = RewrittenLedger(bootstrap)
-        self._newest_committed = 0
         self._places: dict[Place, Written] = {}
         self._histories: dict[int, History] = {}
         self._answered: dict[Place, int] = {}
         """Acknowledged writes: their tokens."""
-        self.lost: list[Place] = []
-        """Those that a later generation's history does not hold."""
+        self.lost: set[Place] = set()
+        """Those that the history of the newest primary did not hold."""
 
     # --- what a node does ---
 
@@ -130,9 +129,21 @@ class LogshipWatch(Watch):
         if history is not None:
             history.floor = max(history.floor, index)
 
+    def _primary(self) -> "Node | None":
+        leading = [node for node in self._nodes.values() if node.core is not None and node.leads]
+        return max(leading, key=lambda node: node.leads, default=None)
+
+    def goal(self) -> int:
+        primary = self._primary()
+        return self.ledger.end + 1 if primary is None else primary.commit
+
+    def members(self) -> list[Member]:
+        primary = self._primary()
+        return [] if primary is None or primary.core is None else list(primary.core.configuration.members)
+
     def agreed(self, node: "Node") -> int:
-        applied = node.machine.applied
-        return applied if applied <= self.ledger.end and node.machine.digest == self.ledger.digests[applied] else 0
+        primary, applied, term = self._primary(), node.machine.applied, node.machine.term
+        return 0 if primary is None or not self._is_of(primary.term, (applied, term)) else applied
 
     def took(self, node: "Node", core: Core, effects: Effects) -> None:
         term, leads, commit, last = self._view.glance(core)
@@ -279,35 +290,37 @@ class LogshipWatch(Watch):
         return core.state.generation == generation and core.state.role.heir == heir.name
 
     def _commits(self, node: "Node", core: Core, committed: list[Entry], leads: bool, before: int) -> None:
-        """`before` is the generation in which the turn began: it may have heard of these, and then of a newer generation."""
+        """`before` is the generation in which the turn began: it may have heard of these, and then of newer generations."""
         assert isinstance(core, Logship)
         if committed[0].index != node.taken + 1 or committed[-1].index != node.taken + len(committed):
             raise Violation(COMMITTED_PREFIXES, f"{node} commits {[entry.index for entry in committed]} after {node.taken}")
         node.taken = committed[-1].index
         last = committed[-1]
-        generation = next((one for one in (node.term, before) if self._is_of(one, last)), None)
+        heard = sorted((one for one in self._histories if before <= one <= node.term), reverse=True)
+        generation = next((one for one in heard if self._is_of(one, (last.index, last.term))), None)
         if generation is None:
-            raise Violation(PREFIX, f"{node} commits {last.index} of {last.term}; the primary of {node.term} or {before} has not")
+            raise Violation(PREFIX, f"{node} commits {last.index} of {last.term}; no primary from {before} to {node.term} has")
         history = self._histories[generation]
         history.committed = max(history.committed, last.index)
-        self._is_on_primary(node, history, last)
+        self._is_on_primary(node, generation, last)
         if leads:
             self._is_acknowledged(node, core, history, last)
-        if generation >= self._newest_committed:
-            self._newest_committed = generation
+        if generation >= max((other.leads for other in self._nodes.values() if other.core is not None), default=0):
             self._rewrite((last.index, last.term), node)
 
-    def _is_of(self, generation: int, last: Entry) -> bool:
-        """Whether that generation's history has this entry, as far as is known."""
+    def _is_of(self, generation: int, place: Place) -> bool:
+        """Whether that generation's history has this place, as far as is known."""
         history = self._histories.get(generation)
         if history is None:
             return False
         # Below what its log holds, all is behind the snapshot that the primary began with.
-        return history.terms.get(last.index) == last.term or last.index < min(history.terms, default=0)
+        return history.terms.get(place[0]) == place[1] or place[0] < min(history.terms, default=0)
 
-    def _is_on_primary(self, node: "Node", history: History, last: Entry) -> None:
+    def _is_on_primary(self, node: "Node", generation: int, last: Entry) -> None:
+        primary = self._histories[generation].primary
         for other in self._nodes.values():
-            if other.storage == history.primary and other.term == node.term and not other.disk.durable.holds(last.index, last.term):
+            holds = other.disk.durable.holds(last.index, last.term)
+            if other.storage == primary and other.term == generation and not holds:
                 raise Violation(PRIMARY_HOLDS, f"{node} commits {last.index} of {last.term}, which {other} has not on its disk")
 
     def _is_acknowledged(self, node: "Node", core: Logship, history: History, last: Entry) -> None:
@@ -332,8 +345,8 @@ class LogshipWatch(Watch):
         gone = [(index, ledger.terms[index]) for index in range(place[0] + 1, ledger.end + 1)]
         if gone:
             ledger.cut(place[0])
-            lost = [one for one in gone if one in self._answered]
-            self.lost += lost
+            lost = {one for one in gone if one in self._answered}
+            self.lost |= lost
             node.host.coverage.reach("history rewritten")
             if lost:
                 node.host.coverage.reach("acknowledged writes lost", len(lost))

@@ -21,8 +21,8 @@ from quorate.protocols.simulation.swarm import FAULTS
 from quorate.protocols.simulation.world import World
 
 BY_HAND = "promote_by_hand"
-BY_HAND_FROM = 1_000_000
-"""Numbers of the operator's strikes begin here: far beyond those of a run of any length."""
+BY_HAND_FROM = 500_000
+"""Numbers of the operator's strikes begin here: beyond the others, of which no run that anybody waits for has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,9 @@ class Nemesis:
             if self._operator is not None:
                 self._look_later()
 
-    def keep_primary(self, names: Sequence[NodeId]) -> None:
-        """From now on these are not left without a primary, where an operator has to see to that."""
-        if self._operator is not None:
-            self._operator.keep_primary(names)
+    def keep_primary(self, names: Sequence[NodeId]) -> bool:
+        """From now on these are not left without a primary, where an operator has to see to that. False if none of them can be one."""
+        return self._operator is None or self._operator.keep_primary(names)
 
     def stop(self) -> None:
         self._repairs.on = False

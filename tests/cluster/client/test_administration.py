@@ -8,6 +8,7 @@ from quorate.cluster.client import connect
 from quorate.cluster.client.endpoints import parse
 from quorate.cluster.client.status import decode_identity, decode_status
 from quorate.cluster.wire.errors import BadRequest, ChangeRefused, ProtocolError, QuorateError, Unavailable, Uncertain
+from quorate.cluster.wire.rpc import ServerConnection
 from quorate.protocols.core import PromoteByHand
 from tests.cluster.client.fake import FakeCluster, spin, until
 
@@ -106,9 +107,24 @@ async def test_changes_follow_the_leader_and_are_sent_once(cluster: FakeCluster)
     cluster.lead("n2")
     await client.promote_member("n3")
     await client.remove_member("n3")
-    await client.reconfigure(PromoteByHand("n1"), timeout=1)
 
-    assert [["promote", "n3"], ["remove", "n3"], ["promote_by_hand", "n1"]] == [row for _, row in cluster["n2"].asked("reconfigure")]
+    assert [["promote", "n3"], ["remove", "n3"]] == [row for _, row in cluster["n2"].asked("reconfigure")]
+
+
+async def test_a_promotion_by_hand_is_asked_of_the_node_that_it_names(cluster: FakeCluster) -> None:
+    """Whoever leads, or nobody."""
+    client = await cluster.connected()
+    await until(lambda: all(endpoint.name for endpoint in client._network.endpoints))
+
+    def promoted(connection: ServerConnection, id: int, group: str, change: list[object]) -> None:
+        connection.reply(id, None)
+
+    cluster["n3"].handlers.update(reconfigure=promoted)
+    await client.promote_by_hand("n3")
+    await client.reconfigure(PromoteByHand("n3"), timeout=1)
+
+    assert [["promote_by_hand", "n3"]] * 2 == [row for _, row in cluster["n3"].asked("reconfigure")]
+    assert [] == cluster["n1"].asked("reconfigure")
 
 
 async def test_a_change_without_an_answer_is_uncertain_and_not_repeated(cluster: FakeCluster) -> None:

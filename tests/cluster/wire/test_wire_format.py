@@ -11,6 +11,7 @@ from typing import get_args, get_type_hints
 
 import quorate.cluster.runtime.snapshotting
 import quorate.protocols.kraft
+import quorate.protocols.logship
 import quorate.protocols.multipaxos
 import quorate.protocols.raft
 import quorate.protocols.zab  # noqa: F401
