@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quorate.cluster.cli import output, surroundings
+from quorate.cluster.cli import by_hand, output, surroundings
 from quorate.cluster.cli.exits import Answer, Exit, Unfinished, UsageError
 from quorate.cluster.cli.options import DataOption, EndpointsOption, JsonOption, TimeoutOption
 from quorate.cluster.cli.output import Column, Json
@@ -218,38 +218,7 @@ def promote(
         output.line(f"{name} votes now.")
 
 
-@member_app.command("promote-by-hand")
-def promote_by_hand(
-    context: typer.Context,
-    name: NameArgument,
-    lose_writes: Annotated[bool, typer.Option("--lose-writes", help="Needed: you know that acknowledged writes may be lost.")] = False,
-    endpoints: EndpointsOption = None,
-    data: DataOption = None,
-    timeout: TimeoutOption = CHANGE_S,
-    json: JsonOption = False,
-) -> None:
-    """DANGER: make a replica the primary, whatever that loses. Only for `--engine logship`.
-
-    Acknowledged writes that were not shipped to this node are LOST, for good: the former primary drops them too when it comes back. Make
-    sure that it is dead: one that lives and is only cut off goes on, acknowledges writes that will be lost, and answers stale reads
-    (split brain) until it hears of the new primary. Of several replicas take the one with the highest COMMIT in `quorate status`.
-
-    If the primary is well, hand over in good order, which loses nothing: `quorate leader transfer`.
-
-    Example:
-
-    - `quorate member promote-by-hand n2 --lose-writes`
-    """
-    if not lose_writes:
-        raise UsageError(
-            "promote-by-hand loses every acknowledged write that this node has not; if the primary is well, use `quorate leader transfer`; "
-            "else confirm with --lose-writes"
-        )
-    with_client(context, endpoints, data, timeout, lambda client: client.promote_by_hand(name))
-    if json:
-        output.document({"name": name, "primary": True})
-    else:
-        output.line(f"{name} is the primary now. What it had not is lost; a former primary that comes back drops it and follows.")
+member_app.command("promote-by-hand")(by_hand.promote)
 
 
 @member_app.command("remove")

@@ -16,7 +16,10 @@ What it promises, and what not
     reads          on the primary only, from its own state, without asking anybody: linearizable while there is one primary. A primary
                    that was replaced and does not know it answers with what it knows: stale, and its writes will be gone. There is no
                    lease: lease reads are the same reads. Replicas refuse, and name the primary that they know of.
-    exactly once   sessions are part of the history: where that is given up, so is what they remember.
+    exactly once   sessions are part of the history. Where that is given up, so is what they remember, and their numbers are given to
+                   others: a retry may be applied twice, or be answered with what another client was told.
+    watches        may have told of changes that never happened. Those at a node that rolls back end, with an error that says so; one that
+                   goes on at another node may miss what stands in the place of what it was told.
     promotion      by hand, at the node itself, whatever it lacks. Nothing stops the former primary (two primaries: split brain) until
                    it hears of the new generation; then it steps down, truncates what the new primary's log does not hold, rolls its
                    state back, and notes what it dropped.

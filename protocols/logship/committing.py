@@ -9,7 +9,7 @@ mode is only as good as that timeout.
 from quorate.protocols.logship.roles import Primary
 from quorate.protocols.logship.shipping import Shipping
 from quorate.protocols.logship.state import State
-from quorate.protocols.progress import Peer
+from quorate.protocols.progress import CatchUp
 
 
 class Committing:
@@ -31,11 +31,14 @@ class Committing:
         if options.semisync:
             replicas = [peer for name, peer in me.peers.items() if name in state.configuration.voters]
             acked = state.rules.waits_for([peer.match for peer in replicas], options.acks)
-            if not me.semisync and sum(map(self._keeps_up, replicas)) >= options.acks:
-                me.semisync = True
-                state.note("semisync_on", acked=acked, last=state.log.last)
-            elif me.semisync and (len(replicas) < options.acks or (waits and acked < own)):
+            if not me.semisync:
+                me.catch_up.advance(acked, state.log.last, state.timer, options.ack_timeout_ticks)
+                if acked >= state.log.last or me.catch_up.fast:
+                    me.semisync = True
+                    state.note("semisync_on", acked=acked, last=state.log.last)
+            elif len(replicas) < options.acks or (waits and acked < own):
                 me.semisync = False
+                me.catch_up = CatchUp(state.log.last, state.timer)
                 state.note("semisync_off", acked=acked, last=state.log.last, waited=options.ack_timeout_ticks)
             index = min(own, acked) if me.semisync else own
         if index > state.commit:
@@ -47,9 +50,3 @@ class Committing:
             me.waiting_since = None
         elif me.waiting_since is None:
             me.waiting_since = state.timer
-
-    def _keeps_up(self, peer: Peer) -> bool:
-        """It is there, and holds everything, or what it lacks it lacked for less than the timeout."""
-        state, limit = self.state, self.state.options.ack_timeout_ticks
-        there = state.timer - peer.heard < state.options.silence_ticks
-        return there and (peer.match >= state.log.last or peer.catch_up.done(peer.match, state.timer, limit))

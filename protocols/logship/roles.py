@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from quorate.protocols.core import NodeId, Token
-from quorate.protocols.progress import Peer
+from quorate.protocols.progress import CatchUp, Peer
 
 UNALIGNED = -1
 
@@ -66,6 +66,8 @@ class Primary:
     """The last heartbeat round sent."""
     counting_due: bool = True
     """Something was acknowledged or synced since the last count."""
+    catch_up: CatchUp = field(default_factory=lambda: CatchUp(0, 0))
+    """While nobody is waited for: the acknowledgements in rounds, of which one must take less than the timeout."""
     waiting_since: int | None = None
     """Timer tick since when what is durable here waits for an acknowledgement."""
     reads: list[Token] = field(default_factory=list)

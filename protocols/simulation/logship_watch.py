@@ -3,7 +3,7 @@
 The rule it keeps: (index, generation) names an entry and, by log matching, the whole history before it; so each generation has one
 history, its primary's, and everybody is judged by that of the generation that it belongs to. That the histories of two generations
 contradict each other, and acknowledged writes are gone, is no violation here: it is counted. `Watch`, the eye that all other engines are
-under, calls it by its name (tests/protocols/test_logship_losses.py).
+under, calls it by its name (tests/cluster/verify/test_logship_losses.py).
 """
 
 from collections.abc import Mapping

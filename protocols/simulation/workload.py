@@ -219,11 +219,24 @@ class Client:
             else:
                 self._pause(0)
         elif status == Status.DONE:
-            self._end(Outcome.DONE, self._workload.application.result(self._call, result[1:]))
+            self._answered(result[1:])
         else:
             raise Violation(
                 SAME_ANSWER, f"{operation.node} answers {Status(status).name} to ({self._session}, {self._sequence}) while its client waits"
             )
+
+    def _answered(self, payload: bytes) -> None:
+        """The machine's answer, to this call unless its session's number belongs to another by now."""
+        workload, call = self._workload, self._call
+        assert call is not None, self
+        try:
+            result = workload.application.result(call, payload)
+        except ValueError:
+            if not workload.histories_change:
+                raise
+            self._end(Outcome.UNKNOWN)
+        else:
+            self._end(Outcome.DONE, result)
 
     def _end(self, outcome: Outcome, result: object = None, pause_ns: int = 0) -> None:
         """The call is over, for its client."""

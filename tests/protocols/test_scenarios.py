@@ -108,7 +108,7 @@ MISTAKES = {
     "cut": "the link is missing",
     "halves n1 n2": "/ between two groups of nodes is missing",
     "halves n1 / n1": "two groups of nodes that have none in common stand around /",
-    "change n1 sack n2": "the change is add or promote or remove, not 'sack'",
+    "change n1 sack n2": "the change is add or promote or promote_by_hand or remove, not 'sack'",
     "change n1 add m4": "a node's name is n and its number, not 'm4'",
     "change n1 add n4 soon": "the rest is promote, not 'soon'",
     "expect luck": "what to expect is leader or term",

@@ -6,7 +6,7 @@ TARGET need not be a node that there is: what becomes of such a request is for t
 from collections.abc import Callable
 from dataclasses import replace
 
-from quorate.protocols.core import AddLearner, Change, Configuration, Member, NodeId, Promote, Remove
+from quorate.protocols.core import AddLearner, Change, Configuration, Member, NodeId, Promote, PromoteByHand, Remove
 from quorate.protocols.simulation.scenario.language import Mistake, Words, verb
 from quorate.protocols.simulation.scenario.scene import Scene
 from quorate.protocols.simulation.workload import Operation, Outcome
@@ -52,11 +52,12 @@ def transfer(scene: Scene, words: Words) -> None:
     ask(scene, node.name, Operation("transfer", answer_to(scene, f"the transfer to {target}"), to=target))
 
 
-@verb("change NODE add|promote|remove TARGET [promote]")
+@verb("change NODE add|promote|promote_by_hand|remove TARGET [promote]")
 def change(scene: Scene, words: Words) -> None:
-    """Ask NODE to add TARGET as a learner (and promote it as soon as it has caught up), to promote a learner, or to remove a member."""
+    """Ask NODE to add TARGET as a learner (and promote it as soon as it has caught up), to promote a learner, to be primary itself whatever
+    that loses, or to remove a member."""
     node = words.node()
-    what = words.one_of("the change", ("add", "promote", "remove"))
+    what = words.one_of("the change", ("add", "promote", "promote_by_hand", "remove"))
     wanted: Change
     if what == "add":
         target = words.word("TARGET")
@@ -72,5 +73,6 @@ def change(scene: Scene, words: Words) -> None:
         wanted = AddLearner(joining)
     else:
         target = words.word("TARGET")
-        wanted = Promote(target) if what == "promote" else Remove(target)
+        kinds: dict[str, Callable[[NodeId], Change]] = {"promote": Promote, "promote_by_hand": PromoteByHand, "remove": Remove}
+        wanted = kinds[what](target)
     ask(scene, node.name, Operation("change", answer_to(scene, f"{what} {target}"), change=wanted))

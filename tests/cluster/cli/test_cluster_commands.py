@@ -187,3 +187,24 @@ def test_quantiles_are_by_rank() -> None:
 
     assert (50.0, 99.0, 99.0, 50.0) == (tally.quantile(0.5), tally.quantile(0.99), tally.quantile(1.0), tally.rate)
     assert 0.0 == Tally().quantile(0.5)
+
+
+def test_a_promotion_by_hand_has_to_be_meant(typed: Command, served: Served) -> None:
+    ran = typed("member", "promote-by-hand", "n2")
+
+    assert 2 == ran.code
+    assert "loses every acknowledged write that this node has not" in ran.err
+    assert "DANGER" in typed("member", "promote-by-hand", "--help").out
+    assert [] == served.cluster["n2"].asked("reconfigure")
+
+
+def test_a_promotion_by_hand_is_asked_of_that_node(typed: Command, served: Served) -> None:
+    def promoted(connection: ServerConnection, id: int, group: str, change: list[object]) -> None:
+        connection.reply(id, None)
+
+    served.do(lambda: served.cluster["n2"].handlers.update(reconfigure=promoted))
+    ran = typed("member", "promote-by-hand", "n2", "--lose-writes")
+
+    assert (0, "n2 is the primary now. What it had not is lost; a former primary that comes back drops it and follows.\n") == ran[:2]
+    assert [["promote_by_hand", "n2"]] == [change for _, change in served.cluster["n2"].asked("reconfigure")]
+    assert [] == served.cluster["n1"].asked("reconfigure")
