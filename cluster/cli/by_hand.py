@@ -36,7 +36,9 @@ def promote(
             "promote-by-hand loses every acknowledged write that this node has not; if the primary is well, use `quorate leader transfer`; "
             "else confirm with --lose-writes"
         )
-    with_client(context, endpoints, data, timeout, lambda client: client.promote_by_hand(name))
+    from quorate.protocols.core import PromoteByHand
+
+    with_client(context, endpoints, data, timeout, lambda client: client.reconfigure(PromoteByHand(name), timeout=timeout))
     if json:
         output.document({"name": name, "primary": True})
     else:

@@ -52,7 +52,7 @@ from quorate.cluster.service.results import (
     decode_transaction,
 )
 from quorate.cluster.wire.errors import BadRequest, Unavailable
-from quorate.protocols.core import Change, Member, Promote, PromoteByHand, Remove
+from quorate.protocols.core import Change, Member, Promote, Remove
 
 TIMEOUT_S = 5.0
 """A healthy cluster answers in milliseconds and fails over in well under a second; a person waits five."""
@@ -357,10 +357,6 @@ class Client:
     async def transfer_leadership(self, *, to: str = "", timeout: float | None = None) -> None:
         """Hand leadership over, to that voter or the one that has most of the log. Done when this returns."""
         await self._administration.transfer(to, self._deadline_ms(timeout))
-
-    async def promote_by_hand(self, name: str, *, timeout: float | None = None) -> None:
-        """Log shipping only: make this node the primary, WHATEVER THAT LOSES. The former one, if it lives, goes on until it hears of it."""
-        await self._administration.reconfigure(PromoteByHand(name), self._deadline_ms(timeout))
 
     async def snapshot(self, node: str | None = None, *, timeout: float | None = None) -> SnapshotInfo:
         """Take a snapshot now, on that node or on the leader."""

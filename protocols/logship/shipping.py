@@ -40,7 +40,7 @@ class Shipping:
     def lacks(self, me: Primary, name: NodeId) -> str:
         """Why it has not caught up; empty if it has."""
         state, peer = self.state, me.peers[name]
-        if peer.catch_up.done(peer.match, state.timer, state.options.silence_ticks):
+        if peer.catch_up.done(peer.match, state.log.last, state.timer, state.options.silence_ticks):
             return ""
         return f"{name} holds {peer.match} of {state.log.last} entries"
 

@@ -42,7 +42,8 @@ async def test_whatever_message_is_lost_the_transfer_goes_on(pair: Pair, at: int
         await pair.pass_all()
         pair.look(PULL_AGAIN_MS + 200)
 
-    assert [("n1", pair.snapshot)] == pair.received(), lost
+    # Where the last answer was lost the core is told again; it knows a snapshot that it has.
+    assert {("n1", pair.snapshot)} == set(pair.received()), lost
     assert [("n2", pair.snapshot, True)] == pair.transferred()
 
 
