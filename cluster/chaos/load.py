@@ -5,6 +5,8 @@ The rules:
 - Each client reads at a node of its own, so that one that was cut off is asked too; writes go to whoever leads.
 - One key is hot. Besides, each client has a counter, a key that it alone writes: what is put twice there shows as a version too many.
 - Every value is written once, so that a history tells who wrote what was read.
+- After ROUND_S all clients go on to new keys, and come back to the old ones for the final reads: what a checker keeps for one key grows
+  with the square of that key's operations.
 """
 
 import asyncio
@@ -23,6 +25,8 @@ from quorate.cluster.verify.recorder import Recorder
 from quorate.cluster.wire.errors import QuorateError
 
 HOT = "hot"
+ROUND_S = 20
+"""Some thousands of operations on the hot key."""
 COUNTER_SHARE = 0.25
 """Of the writes that are blind puts: those to a client's own counter."""
 CONNECT_S = 1.0
@@ -34,7 +38,8 @@ STOP_S = 2.0
 
 
 class Clock(Protocol):
-    def now_ns(self) -> int: ...
+    def now_ns(self) -> int:
+        """Since the run's start."""
 
 
 class Workers:
@@ -101,7 +106,8 @@ class Workers:
     @property
     def keys(self) -> list[str]:
         """All that may have been written."""
-        return [HOT, *(f"k{at}" for at in range(1, self._load.keys)), *(f"c{at}" for at in range(self._load.clients))]
+        names = [HOT, *(f"k{at}" for at in range(1, self._load.keys)), *(f"c{at}" for at in range(self._load.clients))]
+        return [f"{name}.{at}" for at in range(round_at(self._clock) + 1) for name in names]
 
     async def read_back(self, name: str, timeout_s: float) -> None:
         """Every key once, recorded, at that node. QuorateError if it does not answer."""
@@ -124,6 +130,7 @@ class _Worker:
         self._clock = clock
         self._dice = dice
         self._written = 0
+        self._round = 0
         self._known: dict[str, bytes | None] = {}
 
     async def work(self, stopping: asyncio.Event) -> None:
@@ -141,16 +148,20 @@ class _Worker:
 
     async def _once(self) -> None:
         load, dice = self._load, self._dice
+        if self._round != round_at(self._clock):
+            self._round = round_at(self._clock)
+            self._known.clear()
         key = HOT if load.keys == 1 or dice.random() < load.hot else f"k{dice.randrange(1, load.keys)}"
         share = dice.random()
         called_ns, outcome = self._clock.now_ns(), Outcome.OK
         try:
             if share < load.reads:
-                await self._read(key)
+                await self._read(f"{key}.{self._round}")
             elif share < load.reads + load.swaps:
-                await self._swap(key)
+                await self._swap(f"{key}.{self._round}")
             else:
-                await self._put(f"c{self._number}" if dice.random() < COUNTER_SHARE else key)
+                name = f"c{self._number}" if dice.random() < COUNTER_SHARE else key
+                await self._everywhere.put(f"{name}.{self._round}", self._value())
         except QuorateError as error:
             outcome = Outcome.FAILED if error.definite else Outcome.UNKNOWN
         except asyncio.CancelledError:
@@ -163,12 +174,9 @@ class _Worker:
             found = await self._everywhere.get(key, consistency=Consistency.LEADER)
         else:
             if self._dice.random() < COUNTER_SHARE:
-                key = f"c{self._dice.randrange(self._load.clients)}"
+                key = f"c{self._dice.randrange(self._load.clients)}.{self._round}"
             found = await self._own.get(key)
         self._known[key] = None if found is None else found.value
-
-    async def _put(self, key: str) -> None:
-        await self._everywhere.put(key, self._value())
 
     async def _swap(self, key: str) -> None:
         swapped = await self._everywhere.compare_and_swap(key, expected=self._known.get(key), value=self._value())
@@ -177,3 +185,8 @@ class _Worker:
     def _value(self) -> str:
         self._written += 1
         return f"{self._number}-{self._written}".ljust(self._load.value_bytes, ".")
+
+
+def round_at(clock: Clock) -> int:
+    """Counts from the run's start."""
+    return clock.now_ns() // (ROUND_S * 1_000_000_000)
