@@ -6,7 +6,7 @@ at which that became so; any beginning or end of a fault is such a moment.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 from quorate.cluster.chaos.meter import Seen
 from quorate.cluster.chaos.record import CLIENT, FaultBand, Gap, Span
@@ -35,6 +35,13 @@ def stretches(nodes: Sequence[str], bands: Sequence[FaultBand], within: Stretch)
         yield (low, high), bool(active), has_sound_majority(nodes, faulty, impaired)
 
 
+def left_majority(nodes: Sequence[str], bands: Sequence[FaultBand], within: Stretch) -> set[str]:
+    """The ids of the faults in whose whole time a majority was sound."""
+    unsound = [stretch for stretch, _, is_sound in stretches(nodes, bands, within) if not is_sound]
+    ends = {band.id: within[1] if band.end_ms is None else band.end_ms for band in bands}
+    return {band.id for band in bands if not any(low < ends[band.id] and high > band.start_ms for low, high in unsound)}
+
+
 def stalls(acknowledged_ms: Sequence[float], sound: Iterable[Stretch], deadline_ms: float) -> list[Stretch]:
     """The stretches, each within a sound one, without an acknowledged write for longer than the deadline."""
     found: list[Stretch] = []
@@ -47,28 +54,32 @@ def stalls(acknowledged_ms: Sequence[float], sound: Iterable[Stretch], deadline_
 def gaps(bands: Sequence[FaultBand], seen: Sequence[Seen], ribbons: Mapping[str, Sequence[Span]], end_ms: float) -> tuple[Gap, ...]:
     """What each fault cost. `seen` is in the order of returns."""
     answered = [each for each in seen if each.outcome is Outcome.OK]
-    return tuple(_gap(band, seen, answered, ribbons, end_ms) for band in bands)
-
-
-def _gap(band: FaultBand, seen: Sequence[Seen], answered: Sequence[Seen], ribbons: Mapping[str, Sequence[Span]], end_ms: float) -> Gap:
-    start, end = band.start_ms, band.end_ms if band.end_ms is not None else end_ms
-    errors = (each.returned_ms for each in seen if start <= each.returned_ms <= end and each.outcome is not Outcome.OK)
-    first_error = next(errors, None)
-    success = min((each.returned_ms for each in answered if each.called_ms >= end), default=None)
-    times = [each.returned_ms for each in answered if start <= each.returned_ms <= (success or end)]
-    silent = max((other - one for one, other in pairwise([start, *times, success or end])), default=None)
-    return Gap(
-        band.id,
-        None if first_error is None else round(first_error - start, 1),
-        None if success is None else round(success - end, 1),
-        _election_ms(start, success or end, ribbons),
-        None if silent is None else round(silent, 1),
-    )
-
-
-def _election_ms(start: float, end: float, ribbons: Mapping[str, Sequence[Span]]) -> float | None:
-    """Until a leader of a higher term than any before the fault was seen."""
+    answers = [each.returned_ms for each in answered]
+    errors = [each.returned_ms for each in seen if each.outcome is not Outcome.OK]
     leading = sorted((span.start_ms, span.term) for spans in ribbons.values() for span in spans if span.state == "leader")
+    found = []
+    for band in bands:
+        start, end = band.start_ms, band.end_ms if band.end_ms is not None else end_ms
+        first_error = _first(errors, start, end)
+        success = next((each.returned_ms for each in islice(answered, bisect_left(answers, end), None) if each.called_ms >= end), None)
+        back = end if success is None else success
+        times = answers[bisect_left(answers, start) : bisect_right(answers, back)]
+        silent = max((other - one for one, other in pairwise([start, *times, back])), default=0.0)
+        elected = _elected(leading, start, back)
+        found.append(Gap(band.id, _since(start, first_error), _since(end, success), _since(start, elected), round(silent, 1)))
+    return tuple(found)
+
+
+def _first(times: Sequence[float], start: float, end: float) -> float | None:
+    at = bisect_left(times, start)
+    return times[at] if at < len(times) and times[at] <= end else None
+
+
+def _since(start: float, time: float | None) -> float | None:
+    return None if time is None else round(time - start, 1)
+
+
+def _elected(leading: Sequence[tuple[float, int]], start: float, end: float) -> float | None:
+    """When a leader of a higher term than any before the fault was seen."""
     before = max((term for at, term in leading if at <= start), default=0)
-    elected = next((at for at, term in leading if start < at <= end and term > before), None)
-    return None if elected is None else round(elected - start, 1)
+    return next((at for at, term in leading if start < at <= end and term > before), None)

@@ -31,7 +31,8 @@ PROXY_S = 2.0
 COUNTERS = ("delivered", "dropped", "duplicated", "inverted", "corrupted", "torn", "carried_over", "resets")
 ROLES: Mapping[str, Role] = {"leader": "leader", "follower": "follower", "learner": "learner", "observer": "learner", "failed": "down"}
 CUTS = ("cut", "black_hole", "half_open", "refuse")
-LOSSES = ("drop_ppm", "duplicate_ppm", "corrupt_ppm", "reorder_ppm", "tear_ppm", "close_after_bytes", "reset_after_ns")
+SLOWS = {"delay_ns", "jitter_ns", "jitter", "bytes_per_s", "slicer", "slow_close_ns"}
+NO_EFFECTS = {"mode", "only", "first"}
 
 
 class Line:
@@ -185,7 +186,8 @@ def link_state(link: Mapping[str, object]) -> LinkState:
         return "open"
     if any(fault.get(name) for name in CUTS) and not fault.get("only") and not fault.get("first"):
         return "cut"
-    return "lossy" if any(fault.get(name) is not None for name in LOSSES) or fault.get("only") else "slow"
+    effects = set(fault) - NO_EFFECTS
+    return "slow" if effects and effects <= SLOWS else "lossy"
 
 
 def number(value: object) -> int:

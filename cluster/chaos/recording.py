@@ -3,7 +3,7 @@
 The rule: every time is told in ms since the run's start, and a number that was not measured is not told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from quorate.cluster.chaos.liveness import gaps
 from quorate.cluster.chaos.meter import Meter
@@ -53,13 +53,14 @@ def violation_ms(checks: Sequence[Verdict]) -> float | None:
     return None
 
 
-def recoveries(costs: Sequence[Gap], election_timeout_ms: float) -> dict[str, Fact]:
-    """How long the service was away after each fault, in election timeouts: the median, the 90th percentile and the longest."""
-    away = sorted(gap.unavailable_ms / election_timeout_ms for gap in costs if gap.unavailable_ms is not None)
-    healed = sorted(gap.heal_to_first_success_ms / election_timeout_ms for gap in costs if gap.heal_to_first_success_ms is not None)
+def recoveries(costs: Sequence[Gap], left_majority: Collection[str], election_timeout_ms: float) -> dict[str, Fact]:
+    """How long the service was away, in election timeouts: the median, the 90th percentile and the longest."""
+    away = [gap.unavailable_ms for gap in costs if gap.fault in left_majority]
+    healed = [gap.heal_to_first_success_ms for gap in costs if gap.fault not in left_majority]
     found: dict[str, Fact] = {}
-    for name, values in (("unavailable, election timeouts", away), ("heal to first success, election timeouts", healed)):
+    for name, times in (("away after a fault that left a majority", away), ("away after the end of one that left none", healed)):
+        values = sorted(time / election_timeout_ms for time in times if time is not None)
         if values:
             shown = (values[len(values) // 2], values[len(values) * 9 // 10], values[-1])
-            found[f"{name} (median, 90%, longest)"] = ", ".join(f"{value:.2f}" for value in shown)
+            found[f"{name}, election timeouts (median, 90%, longest)"] = ", ".join(f"{value:.2f}" for value in shown)
     return found

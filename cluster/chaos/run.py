@@ -17,7 +17,7 @@ from typing import TypeVar
 from quorate.cluster.chaos import recording
 from quorate.cluster.chaos.acts import Acts
 from quorate.cluster.chaos.checking import checked
-from quorate.cluster.chaos.liveness import stalls, stretches
+from quorate.cluster.chaos.liveness import left_majority, stalls, stretches
 from quorate.cluster.chaos.load import Workers
 from quorate.cluster.chaos.observe import Observer
 from quorate.cluster.chaos.record import Fact, Flight, Phase, Replica, RunRecord
@@ -292,7 +292,8 @@ class ChaosRun:
         load = order.scenario.load
         found.facts |= {"clients": load.clients, "keys": load.keys, "rate, operations/s": load.rate, "hot share": load.hot}
         found.facts |= {"drawn faults that were not possible then": len(self._strikes.skipped)} if order.scenario.random else {}
-        found.facts |= recording.recoveries(costs, self._stand.election_timeout_ms)
+        left = left_majority(self._stand.names, bands, self._stretch("faults"))
+        found.facts |= recording.recoveries(costs, left, self._stand.election_timeout_ms)
         return RunRecord(
             name=order.scenario.name,
             engine=self._stand.engine,

@@ -4,7 +4,7 @@ from itertools import pairwise, permutations
 
 import pytest
 
-from quorate.cluster.chaos.liveness import gaps, has_sound_majority, stalls, stretches
+from quorate.cluster.chaos.liveness import gaps, has_sound_majority, left_majority, stalls, stretches
 from quorate.cluster.chaos.meter import Seen
 from quorate.cluster.chaos.record import FaultBand, Gap, Span
 from quorate.cluster.verify.history import Outcome
@@ -72,6 +72,13 @@ def test_a_deadline_counts_from_the_moment_at_which_a_majority_was_sound() -> No
     assert [(5_000, 6_500)] == stalls(acknowledged, [(4_100, 6_500)], 1_000)
     assert [(6_000, 8_000)] == stalls(acknowledged, [(6_000, 8_000)], 1_000)
     assert [] == stalls(acknowledged, [], 1_000)
+
+
+def test_a_fault_left_a_majority_if_there_was_one_in_all_of_its_time() -> None:
+    bands = [band("1", 0, 20, nodes=("n1",)), band("2", 10, 30, nodes=("n2",)), band("3", 40, None, nodes=("n3",))]
+
+    assert {"3"} == left_majority(THREE, bands, (0, 50))
+    assert {"1", "3"} == left_majority(THREE, [bands[0], bands[2]], (0, 50))
 
 
 def seen(*rows: tuple[float, float, Outcome]) -> list[Seen]:
