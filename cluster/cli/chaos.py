@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HELP = """Break a cluster on purpose, and see whether it keeps its word.
 
-A run breaks a cluster under load and ends in a verdict. By hand: links fail in the fault proxy (`quorate up --proxy`), disks and clocks in the nodes (`quorate up --faults`). Every fault has a time to
-live: 30 s, or `--for`. docs/chaos.md has all of it.
+A run breaks a cluster under load and ends in a verdict. By hand: links fail in the fault proxy (`quorate up --proxy`), disks and clocks
+in the nodes (`quorate up --faults`); every fault has a time to live, 30 s or `--for`. docs/chaos.md has all of it.
 
 Examples:
 

@@ -39,7 +39,7 @@ def test_the_help_of_chaos_lists_everything(quorate: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("melt", "n1"), "no fault 'melt'; there are heal, status, events, partition"),
+        (("melt", "n1"), "no fault 'melt'; there are run, scenarios, report, heal, status, events, partition"),
         (("drop", "10"), "a share: 10% or 0.1"),
         (("drop", "10%", "--for", "5"), "--for: a duration: 250us, 50ms, 3s"),
         (("kill", "n1", "--for", "2h"), "at most 1h"),
