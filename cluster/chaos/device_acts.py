@@ -49,21 +49,23 @@ class DeviceActs:
     async def _end(self, ongoing: Ongoing, fault: DeviceFault, name: str, before: Condition) -> None:
         switches = self._switches
         after = await switches.condition(name)
+        device = CLOCK if isinstance(fault, Clock) else DISK
+        rules = self._ruling.get((name, device)) == ongoing.id
+        if rules:
+            del self._ruling[name, device]
         if isinstance(fault, Clock):
             ongoing.add("clocks", 1)
-            if self._ruling.pop((name, CLOCK), "") == ongoing.id:
+            if rules:
                 await switches.heal(name, disk=False)
             return
         for what, words in SUFFERED.items():
             now, then = after.suffered.get(what, 0), before.suffered.get(what, 0)
             if grown := now - then if now >= then else now:  # a node that was started anew counts from 0
                 ongoing.add(words, grown)
-        if self._ruling.get((name, DISK)) != ongoing.id:
-            return
-        del self._ruling[name, DISK]
-        await switches.heal(name, clock=False)
-        if not fault.ends_itself:
-            await revive(self._cluster, name)
+        if rules:
+            await switches.heal(name, clock=False)
+            if not fault.ends_itself:
+                await revive(self._cluster, name)
 
 
 def _faults(fault: SlowDisk | StallDisk | FullDisk | FailDisk | LyingDisk) -> dict[str, object]:

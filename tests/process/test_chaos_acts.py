@@ -275,14 +275,21 @@ async def test_a_bad_disk_is_felt_and_the_node_is_back_at_the_end(cluster: Local
     assert all(node.condition is not None and node.condition.sound for node in (await acts.status()).nodes.values())
 
 
-async def test_the_newer_of_two_faults_of_a_disk_rules_and_the_end_of_the_older_changes_nothing(cluster: LocalCluster, acts: Acts) -> None:
-    older = await acts.begin(parse("slow-disk n1 5ms"))
-    newer = await acts.begin(parse("slow-disk n1 7ms"))
+@pytest.mark.parametrize(("first", "second"), [("slow-disk n1 5ms", "slow-disk n1 7ms"), ("clock n1 +5s", "clock n1 +2s")])
+async def test_the_newer_of_two_faults_of_a_device_rules_and_the_end_of_the_older_changes_nothing(
+    cluster: LocalCluster, acts: Acts, first: str, second: str
+) -> None:
+    older = await acts.begin(parse(first))
+    newer = await acts.begin(parse(second))
+    before = (await acts.status()).nodes["n1"].condition
     await acts.end(older)
-    still = (await acts.status()).nodes["n1"].condition
+    between = (await acts.status()).nodes["n1"].condition
     await acts.end(newer)
+    after = (await acts.status()).nodes["n1"].condition
 
-    assert still is not None and {"sync_delay_ms": 7} == still.disk
+    assert before is not None and between is not None and after is not None
+    assert (before.disk, before.clock_offset_ms) == (between.disk, between.clock_offset_ms)
+    assert after.sound and not between.sound
 
 
 async def test_a_flipped_bit_is_refused_and_the_member_is_replaced_by_heal(cluster: LocalCluster, acts: Acts) -> None:
