@@ -91,7 +91,7 @@ def lines(title: str, engines: Sequence[str], series: Mapping[str, Sequence[tupl
     low_x, high_x = (log10(end(at for at, _ in everything)) for end in (min, max))
     low = log10(min(figure.least for _, figure in everything)) - 0.05
     high = log10(max(figure.greatest for _, figure in everything)) + 0.05
-    inner, base = WIDTH - LEFT - RIGHT - 20, TOP + HEIGHT
+    inner, base = WIDTH - LEFT - RIGHT - 40, TOP + HEIGHT
 
     def place(at: float, value: float) -> tuple[float, float]:
         along = (log10(at) - low_x) / (high_x - low_x) if high_x > low_x else 0.5

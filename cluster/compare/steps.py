@@ -11,6 +11,7 @@ from quorate.cluster.compare.figures import Cell, exact, of
 from quorate.cluster.compare.rows import LAG_NODES, PAXOS, shape_key
 from quorate.cluster.compare.subjects import BY_HAND, Subject, paxos_bytes, subject, wire_bytes
 from quorate.cluster.runtime.config import TICK_MS
+from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.measuring.basic import basic
 from quorate.protocols.simulation.measuring.catching import LAG, catch_up
 from quorate.protocols.simulation.measuring.commits import IN_FLIGHT, Cost, batched, idle, lone
@@ -84,6 +85,8 @@ def run(step: Step) -> tuple[Found, list[str]]:
         return dict(_MEASURES[step.name](subject(step.engine), step)), []
     except Stuck as stuck:
         return {}, [str(stuck)]
+    except Violation as violation:
+        return {}, [f"it broke an invariant on the way: {violation}"]
 
 
 def _keys(step: Step) -> list[str]:
