@@ -49,8 +49,6 @@ class Question:
     what: str
     """What the figures are, in the evidence."""
     digits: int = 0
-    higher_key: str = ""
-    """Where the other figure stands elsewhere."""
 
 
 def below(lower: Figure, higher: Figure) -> Verdict:
@@ -107,8 +105,7 @@ def questions() -> Iterator[Question]:
 
 
 def _ask(results: Results, question: Question) -> Claim | None:
-    lower = results.figure(question.key, question.lower)
-    higher = results.figure(question.higher_key or question.key, question.higher)
+    lower, higher = (results.figure(question.key, name) for name in (question.lower, question.higher))
     if lower is None or higher is None:
         return None
     said = [

@@ -74,7 +74,7 @@ class Timed:
 
 
 async def load(endpoints: str, in_flight: int, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> tuple[Timed, Timed]:
-    """Closed loops of writes, first WARM_S that count as the first of the two, then `seconds`; `meanwhile` runs beside the second."""
+    """Closed loops of writes: those that ended before or after the measured time, and those within; `meanwhile` runs beside these."""
     parts = Timed([], []), Timed([], [])
     async with connect(endpoints) as client:
         begun = time.perf_counter()
@@ -94,7 +94,7 @@ async def _write(client: Client, rng: Random, parts: tuple[Timed, Timed], counts
             await asyncio.sleep(RETRY_S)
             continue
         now = time.perf_counter()
-        part = parts[now >= counts_from]
+        part = parts[counts_from <= now < ends]
         part.ended.append(now)
         part.took_ms.append((now - begun) * 1000)
 
@@ -111,7 +111,7 @@ def counters(cluster: LocalCluster) -> dict[str, float]:
 
 
 def longest_gap_ms(ended: list[float], killed: float, until: float) -> float:
-    """The longest time without a success from shortly before the kill on."""
+    """The longest time without a success that ended after the kill."""
     times = [*(at for at in sorted(ended) if at < until), until]
     return max((later - earlier for earlier, later in pairwise(times) if later > killed), default=until - killed) * 1000
 
@@ -175,11 +175,11 @@ class Stage:
     def _cell(self, engine: str, in_flight: int) -> None:
         cluster, seconds = self._clusters[engine], self._plan.seconds
         before = counters(cluster)
-        warm, timed = uvloop.run(load(cluster.endpoints, in_flight, seconds))
+        others, timed = uvloop.run(load(cluster.endpoints, in_flight, seconds))
         after = counters(cluster)
         if not timed.took_ms:
             raise QuorateError(f"not one write in {seconds:g} s with {in_flight} in flight")
-        writes = len(timed.took_ms) + len(warm.took_ms)
+        writes = len(timed.took_ms) + len(others.took_ms)
         self._take(f"live.rate.{in_flight}", engine, len(timed.took_ms) / seconds)
         self._take(f"live.p50.{in_flight}", engine, timed.quantile(0.5))
         self._take(f"live.p99.{in_flight}", engine, timed.quantile(0.99))

@@ -7,7 +7,7 @@ from quorate.protocols.core import NodeId
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.measuring.rig import Physics, Rig, Size, Stuck
 from quorate.protocols.simulation.node import Node
-from quorate.protocols.simulation.schedule import MILLISECOND, SECOND
+from quorate.protocols.simulation.schedule import SECOND
 from quorate.protocols.simulation.shapes import isolate
 
 WARM_WRITES = 10
@@ -108,7 +108,3 @@ def _successor(rig: Rig, led: set[tuple[NodeId, int]]) -> NodeId | None:
         if node.core is not None and node.leads and (node.name, node.leads) not in led:
             return node.name
     return None
-
-
-def in_ms(ns: int) -> float:
-    return ns / MILLISECOND

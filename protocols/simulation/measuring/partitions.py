@@ -13,7 +13,7 @@ from quorate.protocols.simulation.shapes import Pair, bridge, halves, isolate, o
 LASTS_NS = 20 * SECOND
 """Twenty election timeouts: what has not settled by then does not."""
 SETTLING_NS = 10 * SECOND
-"""Leader changes after so long are not the fault's beginning any more: the cluster does not come to rest."""
+"""Who is still silent after so long does not go on."""
 PROBE_NS = 50 * MILLISECOND
 SLOT_NS = 100 * MILLISECOND
 """A slot counts as available if a write is answered in it."""
@@ -68,8 +68,6 @@ class Behaviour:
     """The longest time between two answered writes, or to the end."""
     changes: int
     """How often somebody began to lead."""
-    late_changes: int
-    """Of these, after SETTLING_NS."""
     leader: str
     """Who answered the last write: OLD or ANOTHER; NOBODY if that was before SETTLING_NS."""
 
@@ -83,12 +81,10 @@ def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Sha
     rig.rest(SECOND)
     rig.network.cut(shape.pairs([leader.name, *rest]))
     begun_ns, led = rig.now, len(rig.watch.leaders)
-    late, asked = led, list[Request]()
+    asked: list[Request] = []
     while rig.now < begun_ns + LASTS_NS:
         asked += [rig.ask(node) for node in rig.nodes.values() if node.leads]
         rig.rest(PROBE_NS)
-        if rig.now <= begun_ns + SETTLING_NS:
-            late = len(rig.watch.leaders)
     done = [request for request in asked if request.done]
     ends = sorted(request.ended_ns - begun_ns for request in done)
     last = max(done, key=lambda request: request.ended_ns, default=None)
@@ -97,6 +93,5 @@ def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Sha
         len({at // SLOT_NS for at in ends}) / (LASTS_NS // SLOT_NS),
         max(later - earlier for earlier, later in zip([0, *ends], [*ends, LASTS_NS])) / MILLISECOND,
         len(rig.watch.leaders) - led,
-        len(rig.watch.leaders) - late,
         NOBODY if last is None or not fresh else OLD if last.operation.node == leader.name else ANOTHER,
     )
