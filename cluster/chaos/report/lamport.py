@@ -126,7 +126,7 @@ def lamport(record: RunRecord) -> Lamport | None:
     shown = frames[first:last]
     from_ms, until_ms = shown[0].sent_ms, max(flight.arrived_ms or flight.sent_ms for flight in shown)
     until_ms = max(until_ms, centre)
-    operations, hidden = _operations(record, from_ms, until_ms)
+    operations, hidden = _operations(record, from_ms, until_ms, centre)
     processes = sorted({each.process for each in operations})
     spoken = {end for flight in shown for end in flight.link.split(">")}
     chart = Chart([*(_process(each) for each in processes), *([CLIENT] if CLIENT in spoken else []), *record.nodes], record.nodes)
@@ -143,8 +143,8 @@ def _window(frames: Sequence[Flight], centre: Ms) -> tuple[int, int]:
     return first, min(len(frames), first + FRAMES_MAX)
 
 
-def _operations(record: RunRecord, from_ms: Ms, until_ms: Ms) -> tuple[list[Operation], int]:
-    """Those of findings in that time, and how many clients of them there is no room for."""
+def _operations(record: RunRecord, from_ms: Ms, until_ms: Ms, centre: Ms) -> tuple[list[Operation], int]:
+    """Those of findings in that time, by the clients that heard something nearest to the centre; and how many clients have no room."""
     found: dict[tuple[int, int], Operation] = {}
     for check in record.checks:
         for finding in check.findings:
@@ -153,10 +153,10 @@ def _operations(record: RunRecord, from_ms: Ms, until_ms: Ms) -> tuple[list[Oper
                 if each.called_ns and each.called_ns / NS_PER_MS <= until_ms and returned_ns / NS_PER_MS >= from_ms:
                     found[each.called, each.process] = each
     by_process: dict[int, list[Operation]] = {}
-    for each in found.values():
+    for each in sorted(found.values(), key=lambda each: abs((each.returned_ns or each.called_ns) / NS_PER_MS - centre)):
         by_process.setdefault(each.process, []).append(each)
-    kept = sorted(by_process)[:PROCESSES_MAX]
-    return [each for process in kept for each in by_process[process]], len(by_process) - len(kept)
+    kept = list(by_process.values())[:PROCESSES_MAX]
+    return [each for operations in kept for each in operations], len(by_process) - len(kept)
 
 
 def _process(number: int) -> str:

@@ -79,8 +79,11 @@ def _kept(moments: Sequence[Reachability]) -> list[Reachability]:
 
 
 def _most_telling(record: RunRecord, moments: Sequence[Reachability]) -> Ms:
-    """When the most links were not open, up to the first violation if there is one."""
+    """When the most links were not open, up to the first violation if there is one; if all were open, then that."""
     until_ms = record.duration_ms if record.violation_ms is None else record.violation_ms
-    before = [moment for moment in moments if moment.at_ms <= until_ms]
-    worst = max(before, key=lambda moment: sum(state != "open" for state in moment.links.values()), default=None)
-    return worst.at_ms if worst is not None else 0.0
+    broken = {
+        moment.at_ms: count
+        for moment in moments
+        if moment.at_ms <= until_ms and (count := sum(state != "open" for state in moment.links.values()))
+    }
+    return max(broken, key=lambda at_ms: broken[at_ms], default=record.violation_ms or 0.0)

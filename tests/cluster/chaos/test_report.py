@@ -247,6 +247,13 @@ def test_the_square_begins_at_the_worst_moment_and_holds_all_others() -> None:
     assert [[0, "follower 3"], [4310, "candidate 4"], [4420, "leader 4"]] == moments["roles"]["n2"]
 
 
+def test_the_square_begins_at_the_violation_where_no_link_was_broken() -> None:
+    whole = (Reachability(0, {}), Reachability(100, {"n1>n2": "open"}))
+
+    assert 7_412 == matrix.matrix(replace(violated(), reachability=whole)).shown_ms
+    assert 0 == matrix.matrix(replace(passed(), reachability=whole)).shown_ms
+
+
 def test_more_changes_than_the_slider_has_places_for_are_counted() -> None:
     count = matrix.MOMENTS_MAX * 2 + 10
     flapping = tuple(Reachability(at, {"n1>n2": "cut"} if at % 2 else {}) for at in range(count))
@@ -294,6 +301,20 @@ def test_the_frames_nearest_to_the_violation_are_drawn_and_the_others_counted() 
         f"Drawn: 60 of 3,000 frames, those nearest to the violation. Not drawn: {drawn.earlier:,} earlier, {drawn.later:,} later." in text
     )
     assert "2,500 more frames not listed." in text
+
+
+def test_the_clients_that_heard_something_nearest_to_the_violation_have_a_line_and_the_others_are_counted() -> None:
+    [check, _] = violated().checks
+    template = check.findings[0].operations[0]
+    many = tuple(
+        replace(template, process=at, called=at, called_ns=(7_381 + at) * 10**6, returned_ns=(7_382 + at) * 10**6) for at in range(20)
+    )
+    finding = replace(check.findings[0], operations=many, order=(), states=(), stuck=())
+    drawn = lamport.lamport(replace(violated(), checks=(replace(check, findings=(finding,)),)))
+
+    assert drawn is not None
+    assert [f"process {at}" for at in range(14, 20)] == re.findall(r">(process \d+)<", str(drawn.drawing))
+    assert "14 more clients in this time not drawn." == drawn.missing
 
 
 def test_without_frames_there_is_no_diagram() -> None:
