@@ -31,6 +31,10 @@ DOWN_S = 30.0
 """For a `quorate up` elsewhere to stop its nodes and end."""
 POLL_S = 0.05
 FAULT_SETTINGS = ("faults.files=true", "faults.admin=true")
+ENGINE_HELP = (
+    "Consensus engine, raft, zab, kraft or multipaxos, on the first start; or logship, which is none and loses acknowledged writes.  "
+    "[default: raft]"
+)
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,12 +49,7 @@ def up(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(
-            "--engine",
-            help="Consensus engine, raft, zab, kraft or multipaxos, on the first start; or logship, which is none and loses acknowledged "
-            "writes.  [default: raft]",
-            show_default=False,
-        ),
+        typer.Option("--engine", help=ENGINE_HELP, show_default=False),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running and return once they are ready.")] = False,
     settings: Annotated[
