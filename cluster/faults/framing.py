@@ -107,6 +107,9 @@ class PeerFramer(RpcFramer):
             case [2, "m", [_, _, bytes(payload)]]:
                 kind, term = describe(payload)
                 return Frame(data, kind, term, len(payload))
+            case [2, "b", [int(tag), _, bytes(payload)]]:
+                # Heartbeats of several groups, each with a term of its own: together they have none.
+                return Frame(data, _known(tag)[0], 0, len(payload))
             case [0, _, str(method), list(params)]:
                 return Frame(data, method[:KIND_CHARACTERS_MAX], handshake=(value[1], method, params))
             case [1, _, error, result]:

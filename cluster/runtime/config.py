@@ -118,6 +118,7 @@ class TimingConfig(Section):
     election_timeout_ms: int = Field(default=1000, ge=100, le=60_000)
     heartbeat_ms: int = Field(default=100, ge=10, le=10_000)
     lease_ms: int = Field(default=150, ge=20, le=30_000)
+    coalesced: bool = Field(default=True, description="heartbeats of all groups to a peer are one frame; off to measure what that saves")
 
     @model_validator(mode="after")
     def _in_order(self) -> "TimingConfig":

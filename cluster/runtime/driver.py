@@ -67,6 +67,8 @@ class Driver:
         self.turn_count = 0
 
     def start(self) -> None:
+        """From here on the core's time runs; that of all cores which start at the same tick runs alike."""
+        self._ticked, self._beaten = self._pulse.ticks, self._pulse.beats
         self._pulse.join(self)
         self.wake()
 
@@ -138,9 +140,9 @@ class Driver:
         effects = self.core.take()
         if effects is not None:
             self._carry_out(effects)
-        idle = self._idling.idle_ticks if self._idling is not None else 0
-        self._is_left_alone = idle > 1
-        self.due = self._ticked + max(1, idle)
+        due = self._idling.due_ticks if self._idling is not None else 1
+        self._is_left_alone = due > 1
+        self.due = self._ticked + due
 
     def _tick(self) -> None:
         pulse = self._pulse

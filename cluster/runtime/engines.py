@@ -24,6 +24,7 @@ def raft_options(config: NodeConfig) -> RaftOptions:
         election_ticks=timing.election_timeout_ms // TICK_MS,
         heartbeat_ticks=timing.heartbeat_ms // TICK_MS,
         lease_ticks=timing.lease_ms // TICK_MS,
+        beats_together=timing.coalesced,
         starts_quickly=True,
         commit_ticks=1,
         entry_bytes_max=ENVELOPED_BYTES_MAX,

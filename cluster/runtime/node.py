@@ -157,6 +157,15 @@ class Node:
         yield "quorate_up", "gauge", "1 while the process runs; labels say what runs", {"node": self.config.node, "version": VERSION}, 1
         yield "quorate_client_connections", "gauge", "open client connections", {}, len(self._connections)
         yield "quorate_peer_messages_sent", "counter", "messages given to peer links", {}, self._network.sent_count
+        yield "quorate_peer_frames_sent", "counter", "frames given to open links; heartbeats share them", {}, self._network.frame_count
+        yield "quorate_peer_bytes_sent", "counter", "bytes of those frames", {}, self._network.byte_count
+        yield (
+            "quorate_peer_messages_strange",
+            "counter",
+            "messages of disks that their group does not know",
+            {},
+            self._network.strange_count,
+        )
         yield "quorate_peer_frames_corrupt", "counter", "peer messages with a wrong checksum", {}, self._network.corrupt_count
         for peer, link in self._network.links.items():
             yield "quorate_peer_up", "gauge", "1 where our link to the peer is open", {"peer": peer}, link.is_up
@@ -204,7 +213,15 @@ class Node:
             groups=self._hosting.further_configurations,
         )
         hosting, around = self._hosting, self._around
-        self._network = PeerNetwork(self._party, hosting.on_message, hosting.on_lost, self._outbox, rng=around.rng, routes=config.routes)
+        self._network = PeerNetwork(
+            self._party,
+            hosting.on_message,
+            hosting.on_lost,
+            self._outbox,
+            rng=around.rng,
+            routes=config.routes,
+            coalesces=config.timing.coalesced,
+        )
         hosting.connect(self._network)
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:

@@ -2,7 +2,8 @@
 
 Messages to a peer travel on the link that we dialled; what it sends us travels on the one that it dialled. A link opens with `hello`
 (cluster, source, destination, incarnation, storage id, protocol version); afterwards it carries notifications
-["m", [group, crc32, payload]]. Best effort: a full or closed link drops and counts, it never blocks.
+["m", [group, crc32, payload]], and heartbeats of many groups together (beats.py). Best effort: a full or closed link drops and
+counts, it never blocks.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import get_origin
 
+from quorate.cluster.runtime.beats import Gathering, apart
 from quorate.cluster.runtime.config import split_address
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, Welcome
 from quorate.cluster.runtime.logs import logger
@@ -70,12 +72,21 @@ class PeerInbound(Stream):
                 if zlib.crc32(payload) != crc:
                     self._network.corrupt_count += 1
                     raise ProtocolError(f"a message of {len(payload)} bytes from {self.hello.source} has a wrong checksum")
-                if group in self.strange_in:
-                    self._network.strange_count += 1
-                else:
-                    self._network.on_message(group, self.hello.source, decode(payload))
+                self._hear(self.hello.source, group, decode(payload))
+            case [2, "b", [int(tag), int(crc), bytes(payload)]]:
+                if zlib.crc32(payload) != crc:
+                    self._network.corrupt_count += 1
+                    raise ProtocolError(f"messages of {len(payload)} bytes from {self.hello.source} have a wrong checksum")
+                for group, message in apart(tag, payload):
+                    self._hear(self.hello.source, group, message)
             case _:
                 raise ProtocolError(f"not a peer message: {frame!r:.100}")
+
+    def _hear(self, source: NodeId, group: str, message: Message) -> None:
+        if group in self.strange_in:
+            self._network.strange_count += 1
+        else:
+            self._network.on_message(group, source, message)
 
     def _on_hello(self, frame: object) -> None:
         party = self._network.party
@@ -159,6 +170,7 @@ class PeerLink:
         self.peer = peer
         self.address = address
         self._stream: PeerOutbound | None = None
+        self.beats = Gathering(network.outbox, self.send, _alone)
         self._dial_now = asyncio.Event()
         self.dropped_count = 0
         self.refusal = ""
@@ -174,6 +186,8 @@ class PeerLink:
         if stream is None or stream.unsent_size > self._queue_max:
             self.dropped_count += 1
         else:
+            self._network.frame_count += 1
+            self._network.byte_count += len(frame)
             stream.send(frame)
 
     def dial_now(self) -> None:
@@ -234,12 +248,14 @@ class PeerNetwork:
         link_queue_max: int = LINK_QUEUE_MAX,
         rng: Random | None = None,
         routes: Mapping[NodeId, str] | None = None,
+        coalesces: bool = True,
     ) -> None:
         self.party = party
+        self.coalesces = coalesces
         self._routes = routes or {}
         """Where to dial a peer in place of the address that it goes by."""
         self.rng = rng or Random()
-        self.outbox = outbox
+        self.outbox = outbox or Outbox()
         self.link_queue_max = link_queue_max
         self.on_message = on_message
         self._on_lost = on_lost
@@ -251,6 +267,8 @@ class PeerNetwork:
         self.strange_count = 0
         """Messages not heard: their sender's disk has no standing in their group."""
         self.sent_count = 0
+        self.frame_count = 0
+        self.byte_count = 0
         self._server: asyncio.Server | None = None
         self._log = logger()
         self._last_message: Message | None = None
@@ -320,11 +338,13 @@ class PeerNetwork:
         link = self.links.get(to)
         if link is None:
             return
-        if message is not self._last_message:
-            payload = encode(message)
-            self._last_frame = pack((NOTIFICATION, "m", (group, zlib.crc32(payload), payload)))
-            self._last_message = message
         self.sent_count += 1
+        if message.is_beat and self.coalesces:
+            link.beats.add(group, message)
+            return
+        if message is not self._last_message:
+            self._last_frame = _alone(group, message)
+            self._last_message = message
         link.send(self._last_frame)
 
     def on_hello(self, hello: Hello) -> None:
@@ -353,6 +373,12 @@ class PeerNetwork:
 
     def on_refused(self, peer: NodeId, error: Exception) -> None:
         self._log.warning("peer refused", peer=peer, reason=str(error))
+
+
+def _alone(group: str, message: Message) -> bytes:
+    """A message in a frame of its own."""
+    payload = encode(message)
+    return pack((NOTIFICATION, "m", (group, zlib.crc32(payload), payload)))
 
 
 class GroupTransport:

@@ -7,7 +7,7 @@ Everything written in one turn of the event loop leaves in one write.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import msgpack
 
@@ -35,19 +35,24 @@ CLIENT_SILENT_S = 60
 pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
 
 
+class Flushes(Protocol):
+    def flush(self) -> None:
+        """Write what this turn has queued, or give it to a stream."""
+
+
 class Outbox:
     """The streams that have something to write in this turn. Whoever ends a turn flushes it; the loop does so at the latest."""
 
     def __init__(self) -> None:
-        self._streams: list[Stream] = []
+        self._streams: list[Flushes] = []
 
-    def add(self, stream: "Stream", loop: asyncio.AbstractEventLoop) -> None:
+    def add(self, stream: Flushes, loop: asyncio.AbstractEventLoop) -> None:
         if not self._streams:
             loop.call_soon(self.flush)
         self._streams.append(stream)
 
     def flush(self) -> None:
-        if self._streams:
+        while self._streams:
             streams, self._streams = self._streams, []
             for stream in streams:
                 stream.flush()

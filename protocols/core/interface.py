@@ -185,9 +185,9 @@ class Idling(Core, Protocol):
     """A core that may be left alone while nothing is due; one that says nothing of this is ticked with every tick."""
 
     @property
-    def idle_ticks(self) -> int:
-        """After a `take`: so many ticks from now on have no effect but that time passes, if nothing else is fed meanwhile, and the
-        one after them may have one. 0: it must be ticked with the next."""
+    def due_ticks(self) -> int:
+        """After a `take`: which of the next ticks, counted from 1, is the first that may do more than let time pass, if nothing else
+        is fed meanwhile."""
 
     def tick(self, elapsed: int = 1, turns: int = 1) -> None:
         """Told of several ticks at once, election timers count one for each of the `turns` in which the runtime looked at its clock."""

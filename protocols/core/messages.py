@@ -16,10 +16,12 @@ class Message:
 
     __slots__ = ()
     tag: ClassVar[int]
+    is_beat: ClassVar[bool] = False
+    """Said again and again by an idle group: those of many groups may travel together."""
 
 
 @dataclass_transform(frozen_default=True)
-def message(tag: int) -> Callable[[type], type]:
+def message(tag: int, *, is_beat: bool = False) -> Callable[[type], type]:
     """Make a frozen slotted dataclass of the class and register it under `tag` (1 to 65535, unique for ever)."""
 
     def decorate(plain: type) -> type:
@@ -27,6 +29,7 @@ def message(tag: int) -> Callable[[type], type]:
         made: type = dataclass(frozen=True, slots=True)(plain)
         assert issubclass(made, Message), f"{plain.__name__} must derive from Message"
         made.tag = tag
+        made.is_beat = is_beat
         TAGS[tag] = made
         return made
 

@@ -86,7 +86,7 @@ class Accepted(Message):
     round: int
 
 
-@message(158)
+@message(158, is_beat=True)
 class Heartbeat(Message):
     """I lead. `commit` is bounded by what the receiver acknowledged, so it may be believed without looking. `number` is the receiver's
     in the configuration that has its disk."""
@@ -97,7 +97,7 @@ class Heartbeat(Message):
     number: int
 
 
-@message(159)
+@message(159, is_beat=True)
 class HeartbeatReply(Message):
     """`last` is as Accepted's `upto`, durable or not: a hint that shows lost accepts, never a vote. All up to `known` is chosen, as this
     node would still know after a crash."""

@@ -31,6 +31,7 @@ from quorate.protocols.raft.rules import Rules
 from quorate.protocols.reads import ReadIndex, ReadIndexReply, Reads
 from quorate.protocols.terms.election import Elections
 from quorate.protocols.terms.handover import Handover
+from quorate.protocols.terms.idleness import Idleness
 from quorate.protocols.terms.office import Office
 from quorate.protocols.terms.roles import Leader
 from quorate.protocols.terms.snapshots import Snapshots
@@ -68,6 +69,7 @@ class Raft:
         self.reads: Reads[RaftLeader] = Reads(state, self.leading)
         self.membership: Membership[RaftLeader] = Membership(state, self.office)
         self.succession = Succession(state, self.elections, self.office, self.handover, self.reads, Follower)
+        self.idleness = Idleness(state, self.elections, self.handover, self.reads)
         self.turn = Turn(state, self.office, self.snapshots, self.reads, self.membership, self.handover, self.leading, self.following)
 
     def __repr__(self) -> str:
@@ -89,14 +91,21 @@ class Raft:
 
     # Events
 
-    def tick(self, elapsed: int = 1) -> None:
+    def tick(self, elapsed: int = 1, turns: int = 1) -> None:
         state = self.state
         state.now += elapsed
         # A turn that came late was our own stall, not the others' silence: it counts as one tick.
-        state.timer += min(1, elapsed)
+        state.timer += min(turns, elapsed)
         if self.succession.tick():
             state.note("quorum_lost")
             self.succession.become_follower(state.term, None)
+
+    @property
+    def due_ticks(self) -> int:
+        role = self.state.role
+        if isinstance(role, Leader) and self.leading.is_busy(role):
+            return 1
+        return self.idleness.due_ticks()
 
     def receive(self, sender: NodeId, message: Message) -> None:
         match message:

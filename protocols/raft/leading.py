@@ -180,6 +180,19 @@ class Leading:
         state.out.transfers.append(Transfer(name, snapshot))
         state.note("snapshot_transfer", to=name, index=snapshot.index)
 
+    def is_busy(self, me: RaftLeader) -> bool:
+        """Whether ticks alone may let it send something before its next heartbeat: a commit index that waits to be told, a transfer
+        that is to begin or to be given up. What a lost answer holds up, heartbeats find."""
+        if me.batches:
+            return True
+        commit = self.state.commit
+        for peer in me.peers.values():
+            if min(peer.match, commit) > peer.commit_sent:
+                return True
+            if peer.state != REPLICATE and not (peer.state == PROBE and peer.probing):
+                return True
+        return False
+
     # Leaving
 
     def dismiss(self, me: RaftLeader, name: NodeId, peer: Peer) -> None:

@@ -44,7 +44,7 @@ class Rejected(Message):
     round: int
 
 
-@message(9)
+@message(9, is_beat=True)
 class Heartbeat(Message):
     """I lead. `commit` is bounded by what the receiver acknowledged, so it may be believed without entries."""
 
@@ -53,7 +53,7 @@ class Heartbeat(Message):
     round: int
 
 
-@message(10)
+@message(10, is_beat=True)
 class HeartbeatReply(Message):
     """`last` is where the log ends, durable or not: a hint that shows lost appends, never an acknowledgement."""
 

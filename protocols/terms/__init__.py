@@ -14,4 +14,5 @@ fetch them. All of that stands here once, so that the two packages hold only the
     handover     leadership transfer
     snapshots    compaction, installation, truncation
     turn         the end of a batch
+    idleness     how long a node need not be ticked
 """

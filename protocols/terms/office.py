@@ -112,7 +112,8 @@ class Office(Generic[Figures, RuleSet, Follows, Peer]):
         if round_ > me.round:
             me.round = round_
             me.rounds_sent.append((round_, state.now))
-        me.heartbeat_at = state.now + state.options.heartbeat_ticks
+        every = state.options.heartbeat_ticks
+        me.heartbeat_at = state.now + every - (state.now % every if state.options.beats_together else 0)
         me.round_counting_due = True
 
     def has_lease(self, me: Leader[Peer]) -> bool:

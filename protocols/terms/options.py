@@ -31,6 +31,9 @@ class TermOptions:
     Where there is a leader, pre-vote turns it away."""
     failover_tries: int = 6
     """Quick attempts before a node falls back to whole election timeouts: it may be the only one that lost the leader."""
+    beats_together: bool = False
+    """Periodic rounds fall on multiples of heartbeat_ticks, for whoever leads many groups whose cores began at the same tick: all their
+    heartbeats to one peer are then sent at one moment, and can be one frame. A round that reads began does not put the next one off."""
     commit_ticks: int = 0
     """Followers are told of the commit index alone at most once in so many ticks; 0: whenever it moved. Appends carry it anyway."""
     uncommitted_bytes_max: int = 64 << 20

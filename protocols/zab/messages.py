@@ -200,7 +200,7 @@ class HandOver(Message):
 # --- liveness: not sequenced, never behind a gap or a disk ---
 
 
-@message(66)
+@message(66, is_beat=True)
 class Ping(Message):
     """I lead. `round` counts up: an answer to it proves that you followed me after it was sent."""
 
@@ -210,7 +210,7 @@ class Ping(Message):
     round: int
 
 
-@message(67)
+@message(67, is_beat=True)
 class Pong(Message):
     """The answer, or (round 0) the bare news of what arrived. `durable` is how far the leader's history is durable here."""
 

@@ -15,9 +15,9 @@ from tests.cluster.runtime.test_driver import ScriptedCore
 class Dozer(ScriptedCore):
     """A core that says for how long nothing is due."""
 
-    def __init__(self, idle_ticks: int) -> None:
+    def __init__(self, due_ticks: int) -> None:
         super().__init__()
-        self.idle_ticks = idle_ticks
+        self.due_ticks = due_ticks
 
     def tick(self, elapsed: int = 1, turns: int = 1) -> None:
         self.fed.append(("tick", elapsed, turns))
@@ -66,8 +66,8 @@ class World:
         self.work_s = 0.0
         self.pulse = Pulse(self.clock, lambda: self.diary.append("flush"), lambda: self.work_s)
 
-    def group(self, name: str, idle_ticks: int | None = None) -> Group:
-        return Group(name, ScriptedCore() if idle_ticks is None else Dozer(idle_ticks), self)
+    def group(self, name: str, due_ticks: int | None = None) -> Group:
+        return Group(name, ScriptedCore() if due_ticks is None else Dozer(due_ticks), self)
 
     async def beat(self, ms: int = TICK_MS) -> None:
         """Time passes, the timer fires, and what follows from it happens."""
@@ -114,7 +114,7 @@ async def test_a_core_that_says_nothing_of_idleness_is_ticked_with_every_tick() 
 
 async def test_an_idle_core_is_left_alone_until_something_is_due_and_told_of_all_ticks_then() -> None:
     world = World()
-    group = world.group("a", idle_ticks=4)
+    group = world.group("a", due_ticks=4)
     group.driver.start()
     for _ in range(9):
         await world.beat()
@@ -125,7 +125,7 @@ async def test_an_idle_core_is_left_alone_until_something_is_due_and_told_of_all
 async def test_what_arrives_meanwhile_finds_the_core_as_if_it_had_been_ticked_all_along() -> None:
     """Else its election timer would count from too early, and fire while the leader is heard."""
     world = World()
-    group = world.group("a", idle_ticks=100)
+    group = world.group("a", due_ticks=100)
     group.driver.start()
     await world.beat()
     for _ in range(30):
@@ -144,7 +144,7 @@ async def test_what_arrives_meanwhile_finds_the_core_as_if_it_had_been_ticked_al
 async def test_a_stall_counts_for_an_idle_core_as_one_turn_and_all_its_ticks() -> None:
     """design.md, "Ticks": leases use every elapsed tick, election timers one per turn at most."""
     world = World()
-    group = world.group("a", idle_ticks=100)
+    group = world.group("a", due_ticks=100)
     group.driver.start()
     await world.beat()
     for _ in range(3):
@@ -157,7 +157,7 @@ async def test_a_stall_counts_for_an_idle_core_as_one_turn_and_all_its_ticks() -
 
 async def test_every_group_looks_around_once_in_so_many_beats_and_not_all_at_once() -> None:
     world = World()
-    groups = [world.group(f"g{number}", idle_ticks=1_000) for number in range(2 * LOOK_BEATS)]
+    groups = [world.group(f"g{number}", due_ticks=1_000) for number in range(2 * LOOK_BEATS)]
     for group in groups:
         group.driver.start()
     await world.beat()
