@@ -272,6 +272,7 @@ class PeerNetwork:
         self._server: asyncio.Server | None = None
         self._log = logger()
         self._last_message: Message | None = None
+        self._last_group = ""
         self._last_frame = b""
 
     async def listen(self, address: str) -> None:
@@ -342,9 +343,9 @@ class PeerNetwork:
         if message.is_beat and self.coalesces:
             link.beats.add(group, message)
             return
-        if message is not self._last_message:
+        if message is not self._last_message or group != self._last_group:
             self._last_frame = _alone(group, message)
-            self._last_message = message
+            self._last_message, self._last_group = message, group
         link.send(self._last_frame)
 
     def on_hello(self, hello: Hello) -> None:

@@ -152,29 +152,40 @@ class SimulatedCluster:
 
     # What can be seen from above.
 
-    def replicas(self) -> Iterator[Replica]:
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return DEFAULT_GROUP, *self.settings.group_names
+
+    def replicas(self, group: str = DEFAULT_GROUP) -> Iterator[Replica]:
         """Of the nodes that serve."""
         for host in self.hosts.values():
-            if host.is_up and host.node is not None and DEFAULT_GROUP in host.node.groups:
-                yield host.node.groups[DEFAULT_GROUP].replica
+            if host.is_up and host.node is not None and group in host.node.groups:
+                yield host.node.groups[group].replica
 
-    def leader(self) -> NodeId | None:
+    def leader(self, group: str = DEFAULT_GROUP) -> NodeId | None:
         """Who leads the highest term, if anybody leads."""
-        leading = [replica for replica in self.replicas() if not replica.failure and replica.core.leader == replica.node]
+        leading = [replica for replica in self.replicas(group) if not replica.failure and replica.core.leader == replica.node]
         return max(leading, key=lambda replica: replica.core.status.term).node if leading else None
 
     def failure(self, host: Host) -> str:
-        return next((replica.failure for replica in self.replicas() if replica.node == host.name), "")
+        replicas = [replica for group in self.groups for replica in self.replicas(group) if replica.node == host.name]
+        return next((replica.failure for replica in replicas if replica.failure), "")
 
     def has_converged(self) -> bool:
-        """All nodes serve, and have applied the same."""
-        applied = [(replica.applier.index, replica.applier.backlog, replica.core.status.last) for replica in self.replicas()]
-        return len(applied) == len(self.hosts) and len({last for _, _, last in applied} | {index for index, _, _ in applied}) == 1
+        """All nodes serve, and have applied the same in every group."""
+        return all(self._has_converged(group) for group in self.groups)
+
+    def _has_converged(self, group: str) -> bool:
+        applied = [(replica.applier.index, replica.core.status.last) for replica in self.replicas(group)]
+        return len(applied) == len(self.hosts) and len({index for pair in applied for index in pair}) == 1
 
     def states(self) -> dict[NodeId, str]:
         """The hash of each node's state, as a snapshot would hold it."""
-        images = {replica.node: b"".join(replica.applier.machine.freeze()()) for replica in self.replicas()}
-        return {name: blake2b(image, digest_size=8).hexdigest() for name, image in images.items()}
+        images = dict.fromkeys(self.hosts, b"")
+        for group in self.groups:
+            for replica in self.replicas(group):
+                images[replica.node] += b"".join(replica.applier.machine.freeze()())
+        return {name: blake2b(image, digest_size=8).hexdigest() for name, image in images.items() if image}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from random import Random
 
 import structlog
 
-from quorate.cluster.runtime.config import TICK_MS, HttpConfig, Listener, LogConfig, MemberConfig, NodeConfig
+from quorate.cluster.runtime.config import TICK_MS, GroupConfig, HttpConfig, Listener, LogConfig, MemberConfig, NodeConfig
 from quorate.cluster.runtime.node import Node
 from quorate.cluster.runtime.surroundings import MakeCore, Surroundings
 from quorate.cluster.simulation.disk import JournalSteps, SimulatedDisk
@@ -84,6 +84,7 @@ class Host:
             client=Listener(listen=f"{self.name}:{CLIENT_PORT}"),
             http=HttpConfig(enabled=False),
             members=members,
+            groups={group: GroupConfig() for group in settings.group_names},
             timing=settings.timing,
             log=LogConfig(segment_mib=1, snapshot_mib=1, keep_mib=0),
         )

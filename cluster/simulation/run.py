@@ -15,7 +15,7 @@ from quorate.cluster.runtime.surroundings import MakeCore
 from quorate.cluster.simulation.cluster import SimulatedCluster
 from quorate.cluster.simulation.nemesis import Nemesis
 from quorate.cluster.simulation.settings import RunSettings, swarm
-from quorate.cluster.simulation.workload import LEASE_TTL_S, Habits, Workload
+from quorate.cluster.simulation.workload import GROUP_KEY, LEASE_TTL_S, Habits, Workload
 from quorate.cluster.verify.history import History
 from quorate.cluster.verify.recorded_client import RecordedClient
 from quorate.cluster.verify.verdict import Answer, Verdict
@@ -49,6 +49,8 @@ class Result:
     """How often the nodes logged what."""
     lives: int = 0
     """Starts of nodes."""
+    group_histories: dict[str, History] = field(default_factory=dict)
+    """Of the groups beside the default one."""
     history: History = field(default_factory=lambda: History(()))
     verdict: Verdict | None = None
     lines: list[str] = field(default_factory=list)
@@ -91,11 +93,15 @@ def run(
         result.events = cluster.trace.events
         result.lives = sum(host.life for host in cluster.hosts.values())
         result.history = workload.recorder.history()
+        result.group_histories = {group: recorder.history() for group, recorder in workload.group_recorders.items()}
         result.lines = cluster.trace.lines
     if check is not None:
         result.verdict = check(result.history)
         if result.verdict.answer is Answer.INVALID and not result.violation:
             result.violation = f"history: {result.verdict.reason}"
+        for group, history in result.group_histories.items():
+            if (verdict := check(history)).answer is Answer.INVALID and not result.violation:
+                result.violation = f"history of {group}: {verdict.reason}"
     return result
 
 
@@ -147,6 +153,8 @@ def _final_reads(cluster: SimulatedCluster, workload: Workload) -> None:
         recorded = RecordedClient(client, workload.recorder)
         for key in range(cluster.settings.keys):
             await workload.read(recorded, f"k{key}", Consistency.LINEARIZABLE)
+        for group, recorder in workload.group_recorders.items():
+            await workload.read(RecordedClient(client.group(group), recorder), GROUP_KEY, Consistency.LINEARIZABLE)
         return [item.key for item in (await client.range(prefix="lease/")).items]
 
     reading = process.spawn(read())

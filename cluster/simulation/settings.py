@@ -70,6 +70,12 @@ class RunSettings:
     weights: dict[str, int] = field(default_factory=dict)
     repair_ns: int = 500 * MILLISECOND
     """Mean time until a dead node starts again, and four times that until a cut is mended."""
+    groups: int = 0
+    """Beside the default one: "g1", "g2" ... Each has a worker, and a history of its own."""
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        return tuple(f"g{number}" for number in range(1, self.groups + 1))
 
 
 def swarm(seed: int) -> RunSettings:
@@ -104,4 +110,5 @@ def swarm(seed: int) -> RunSettings:
         fault_ns=pick((100, 200, 500, 2_000)) * MILLISECOND,
         weights={name: 0 if rng.random() < 0.4 else rng.randint(1, 8) for name in FAULTS},
         repair_ns=pick((100, 500, 1_500)) * MILLISECOND,
+        groups=pick((0, 0, 2)),
     )

@@ -43,6 +43,10 @@ class Habits:
     """Of all reads; None: what the settings say."""
 
 
+GROUP_KEY = "k"
+"""The one key of a further group's worker."""
+
+
 class Workload:
     """All clients of a run."""
 
@@ -52,6 +56,10 @@ class Workload:
         self._habits = habits
         self._timing = SimulatedTiming(cluster.loop)
         self.recorder = Recorder(now_ns=lambda: cluster.loop.now_ns, model=MODEL, seed=cluster.seed)
+        self.group_recorders = {
+            group: Recorder(now_ns=lambda: cluster.loop.now_ns, model=MODEL, seed=cluster.seed) for group in cluster.settings.group_names
+        }
+        """Each group's history is its own: its revisions have nothing to do with another's."""
         self.on = True
         self.running = 0
         """Workers that have not come to their end."""
@@ -70,6 +78,10 @@ class Workload:
                 process.spawn(self._work(client, f"c{number}.{worker}"))
             process.spawn(self._lease(client, f"c{number}"))
             self.running += self._settings.workers + 1
+            for group, recorder in self.group_recorders.items():
+                if number == 1:
+                    process.spawn(self._visit(client, group, recorder))
+                    self.running += 1
 
     def done(self, function: str) -> int:
         return self.counts.get(f"{function} ok", 0)
@@ -103,6 +115,25 @@ class Workload:
                 outcome = Outcome.FAILED if error.definite else Outcome.UNKNOWN
             self._count(act, outcome)
             await sleep(self._timing, rng.randrange(2 * settings.think_ns // MILLISECOND + 1))
+        self.running -= 1
+
+    async def _visit(self, client: Client, group: str, recorder: Recorder) -> None:
+        """One worker of a further group, on the connections of the first."""
+        rng = Random(f"{self._cluster.seed}/{group}")
+        recorded = RecordedClient(self._habits.client(client.group(group)), recorder)
+        for number in count(1):
+            if not self.on:
+                break
+            outcome = Outcome.OK
+            try:
+                if rng.random() < self._settings.read_share:
+                    await self.read(recorded, GROUP_KEY, Consistency.LINEARIZABLE)
+                else:
+                    await recorded.put(GROUP_KEY, f"{group}/{number}")
+            except QuorateError as error:
+                outcome = Outcome.FAILED if error.definite else Outcome.UNKNOWN
+            self._count(group, outcome)
+            await sleep(self._timing, rng.randrange(2 * self._settings.think_ns // MILLISECOND + 1))
         self.running -= 1
 
     async def read(self, recorded: RecordedClient, key: str, consistency: Consistency) -> None:
