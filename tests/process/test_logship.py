@@ -148,8 +148,8 @@ async def test_acknowledged_writes_are_lost_by_a_failover_by_hand_and_the_checke
         over = asyncio.Event()
         with Recorder(tmp_path / "history", now_ns=BootClock().now_ns, model="kv") as recorder:
             async with connect(cluster.endpoints) as client:
-                recorded = RecordedClient(client, recorder)
-                tasks = [asyncio.create_task(work(recorded, number, acknowledged, over)) for number in range(CLIENTS)]
+                clients = [RecordedClient(client, recorder) for _ in range(CLIENTS)]
+                tasks = [asyncio.create_task(work(one, number, acknowledged, over)) for number, one in enumerate(clients)]
                 await until(lambda: len(acknowledged) >= 100, "writes are acknowledged")
                 await cut_off(cluster, primary)
                 shipped = len(acknowledged) + CLIENTS
