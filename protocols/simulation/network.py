@@ -162,6 +162,7 @@ class Network:
             self.lost += len(waiting)
             link.queued -= len(waiting)
             waiting.clear()
+        link.rewind(0)
 
     def close(self, name: NodeId) -> None:
         """All connections of this node end: what is under way to it or from it never arrives."""

@@ -322,6 +322,18 @@ def test_a_damaged_frame_of_a_stream_takes_what_is_under_way_with_it_however_it_
     assert 0 == heard.network.link("n1", "n2").queued
 
 
+def test_the_next_connection_does_not_wait_for_what_held_the_last_one_up() -> None:
+    heard = Heard(Rule(delay_ns=MILLISECOND, stream=True))
+    heard.network.set([("n1", "n2")], Rule(delay_ns=MILLISECOND, stream=True, bytes_per_s=10))
+    heard.send(1)
+    heard.network.close("n2")
+    heard.network.heal()
+    heard.send(2)
+    heard.schedule.run_until(2 * MILLISECOND)
+
+    assert [2] == heard.got
+
+
 def test_a_connection_that_ends_takes_what_a_cut_stream_held() -> None:
     heard = Heard(Rule(delay_ns=MILLISECOND, stream=True))
     heard.network.cut([("n1", "n2")])
