@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from quorate import QuorateError, connect
+from quorate import Client, QuorateError
 from quorate.cluster.chaos.acts import Acts
 from quorate.cluster.chaos.control import control_address
 from quorate.cluster.local import LocalCluster
@@ -74,20 +74,21 @@ class Laboratory:
         return await asyncio.to_thread(self.cluster.wait_leader, other_than=other_than)
 
     @asynccontextmanager
-    async def load(self, clients: int = 8) -> AsyncIterator[None]:
-        """That many clients ask and write, one call each at a time, as long as the block lasts."""
+    async def load(self, *names: str, clients: int = 8) -> AsyncIterator[None]:
+        """That many clients ask and write, one call each at a time, as long as the block lasts; of these nodes alone, if any are named."""
         stop = asyncio.Event()
-        async with connect(self.cluster.endpoints, timeout=TIMEOUT_S) as client:
+        async with Client(self.address(*(names or self.cluster.names)), only_given=bool(names), timeout=TIMEOUT_S) as client:
             recorded = [RecordedClient(client, self.recorder) for _ in range(clients)]
-            working = [asyncio.create_task(self._work(each, number, stop)) for number, each in enumerate(recorded)]
+            side = "".join(names)
+            working = [asyncio.create_task(self._work(each, f"{side}{number}", stop)) for number, each in enumerate(recorded)]
             try:
                 yield
             finally:
                 stop.set()
                 await asyncio.gather(*working)
 
-    async def _work(self, client: RecordedClient, number: int, stop: asyncio.Event) -> None:
-        dice, written = Random(f"{self.seed}/{number}"), 0
+    async def _work(self, client: RecordedClient, name: str, stop: asyncio.Event) -> None:
+        dice, written = Random(f"{self.seed}/{name}"), 0
         while not stop.is_set():
             key = f"{self.keys}{dice.choice((0, dice.randrange(KEYS)))}"
             began_s, is_answered = time.perf_counter(), True
@@ -96,7 +97,7 @@ class Laboratory:
                     await client.get(key)
                 else:
                     written += 1
-                    await client.put(key, f"{number}-{written}")
+                    await client.put(key, f"{name}-{written}")
             except QuorateError:
                 is_answered = False
             now_s = time.perf_counter()
@@ -146,11 +147,18 @@ async def laboratory(options: argparse.Namespace, nodes: int) -> AsyncIterator[L
                 await acts.heal()
 
 
-def run(about: str, program: Callable[[Laboratory, argparse.Namespace], Awaitable[Verdict]], *, nodes: int = 3, **more: object) -> None:
+def run(
+    about: str,
+    program: Callable[[Laboratory, argparse.Namespace], Awaitable[Verdict]],
+    *,
+    nodes: int = 3,
+    engine: str = "raft",
+    **more: object,
+) -> None:
     """Parse, run, tell the verdict, and end with its exit code: 0 valid, 1 invalid, 2 unknown. `more`: options with their defaults."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR", help="a cluster that runs: quorate up --proxy --data DIR; default: start one")
-    parser.add_argument("--engine", default="raft", choices=ENGINES, help="of the cluster that is started")
+    parser.add_argument("--engine", default=engine, choices=ENGINES, help="of the cluster that is started")
     parser.add_argument("--seed", type=int, default=1, help="of faults and clients")
     for name, default in more.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"default: {default}")

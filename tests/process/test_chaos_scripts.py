@@ -70,6 +70,18 @@ def test_what_is_broken_is_counted_and_what_clients_were_told_is_linearizable(
     assert "\nVALID: " in done.stdout
 
 
+def test_two_primaries_lose_what_one_of_them_acknowledged_and_the_checker_sees_it() -> None:
+    done = play("split_brain", "--seconds", "1")
+
+    assert 1 == done.returncode, done.stdout + done.stderr
+    (former, acknowledged, gone), (promoted, kept, none) = rows(done.stdout, "PRIMARY")
+    assert (former.endswith(", cut off"), promoted.endswith(", promoted by hand")) == (True, True)
+    assert acknowledged == gone
+    assert acknowledged != "0" != kept
+    assert "0" == none
+    assert "\nINVALID: " in done.stdout
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_says_what_it_is_and_is_short(name: str) -> None:
     text = (FOLDER / f"{name}.py").read_text("utf-8")
