@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from quorate.cluster.compare.figures import SAMPLES_MIN, Figure, counted, exact, number, spoken
-from quorate.cluster.compare.rows import CRASHES, LAG_NODES, LAGS, PAXOS, Results, shape_key
+from quorate.cluster.compare.rows import ALONE, CRASHES, LAG_NODES, LAGS, PAXOS, Results, shape_key
+from quorate.protocols.quorum import majority
 from quorate.protocols.simulation.measuring.partitions import NOBODY, SHAPES
 
 STRONG = ("zab", "kraft", "multipaxos")
@@ -73,6 +74,7 @@ CHEAPER_IDLE = "Heartbeats that are AppendEntries cost an idle cluster less than
 PROMISE_ONCE = "Multi-Paxos promises once and accepts many times; basic Paxos pays two phases for each value"
 SHORTER_PATH = "Fast Paxos commits in fewer message delays, since any node's proposal goes straight to the acceptors"
 GOES_ON = "A partition that leaves some node a majority does not stop the cluster"
+MAJORITY = "A write is acknowledged when the disks of a majority hold it, whatever is cut"
 PULL_COSTS = "Pull (KRaft) costs more messages a write than push (Raft)"
 
 
@@ -138,6 +140,16 @@ def _goes_on(results: Results) -> Iterator[Claim]:
             yield Claim(GOES_ON, engine, Verdict.REFUTED if stopped else Verdict.CONFIRMED, said)
 
 
+def _majority(results: Results) -> Iterator[Claim]:
+    """Also where the leader is cut off: what it then acknowledges dies with it."""
+    for engine in results.engines:
+        disks = results.figure("cut.disks", engine)
+        if disks is not None:
+            verdict = Verdict.CONFIRMED if disks.least >= majority(ALONE.nodes) else Verdict.REFUTED
+            said = f"at least {number(disks.least, 0)} of {ALONE.nodes} disks, while {ALONE.about}"
+            yield Claim(MAJORITY, engine, verdict, said)
+
+
 def _rates(results: Results) -> Iterator[Claim]:
     """The aim for live nodes."""
     for name in STRONG:
@@ -177,7 +189,7 @@ def judge(results: Results) -> tuple[list[Claim], list[tuple[str, str]]]:
             claims.append(claim)
         else:
             silent.setdefault((question.note, _why(results, question)), []).append(question.case)
-    more: tuple[Callable[[Results], Iterator[Claim]], ...] = (_splits, _live_election, _goes_on, _rates)
+    more: tuple[Callable[[Results], Iterator[Claim]], ...] = (_splits, _live_election, _goes_on, _majority, _rates)
     for rule in more:
         claims += rule(results)
     order = list(dict.fromkeys(claim.note for claim in claims))

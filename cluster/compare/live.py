@@ -22,7 +22,7 @@ from quorate.cluster.client import Client, connect
 from quorate.cluster.compare.figures import of, quotients
 from quorate.cluster.compare.rows import Results
 from quorate.cluster.compare.steps import HAND
-from quorate.cluster.compare.subjects import BY_HAND, REFERENCE
+from quorate.cluster.compare.subjects import REFERENCE, elects
 from quorate.cluster.local import LocalCluster
 from quorate.cluster.wire.errors import QuorateError
 from quorate.protocols.simulation.measuring.commits import IN_FLIGHT
@@ -144,7 +144,7 @@ class Stage:
             for trial in range(self._plan.trials):
                 for engine in list(self._clusters):
                     self._step(f"trial {trial + 1}: the leader of {engine} is killed", FAILOVER_S)
-                    if engine not in BY_HAND:
+                    if elects(engine):
                         with self._careful(engine):
                             self._fail_over(engine)
         self._put()
@@ -210,7 +210,7 @@ class Stage:
         for (key, engine), samples in self._samples.items():
             results.put(key, engine, of(samples))
         for engine in self._engines:
-            if engine in BY_HAND:
+            if not elects(engine):
                 results.put("live.gap", engine, HAND)
             for in_flight in IN_FLIGHT:
                 ours, raft = (results.figure(f"live.rate.{in_flight}", name) for name in (engine, REFERENCE))

@@ -17,6 +17,8 @@ CRASHES = {
     "silent.5": "5 nodes, silence",
 }
 """How a leader dies, in how large a cluster: (closed or silent).(nodes)."""
+ALONE = SHAPES[0]
+"""The shape in which the leader is cut off: what it acknowledges is on its own disk at most."""
 LAGS = (0, 1_000, 100_000)
 LAG_NODES = (3, 5)
 
@@ -126,15 +128,18 @@ CATCHING = Section(
 PARTITIONS = Section(
     "Partitions",
     "links stay cut for 20 s, twenty election timeouts; a client that sees all nodes writes at whoever claims to lead, every 50 ms",
-    tuple(
-        row
-        for shape in SHAPES
-        for row in (
-            Row(f"cut.{shape_key(shape.name)}.available", f"{shape.name} ({shape.nodes} nodes): available", "%", 0),
-            Row(f"cut.{shape_key(shape.name)}.gap", f"{shape.name}: longest gap", "ms", 0),
-            Row(f"cut.{shape_key(shape.name)}.changes", f"{shape.name}: leader changes", "", 0),
-            Row(f"cut.{shape_key(shape.name)}.leader", f"{shape.name}: leads at the end"),
-        )
+    (
+        Row("cut.disks", f"{ALONE.name}: disks that hold a write when it is acknowledged, at least"),
+        *(
+            row
+            for shape in SHAPES
+            for row in (
+                Row(f"cut.{shape_key(shape.name)}.available", f"{shape.name} ({shape.nodes} nodes): available", "%", 0),
+                Row(f"cut.{shape_key(shape.name)}.gap", f"{shape.name}: longest gap", "ms", 0),
+                Row(f"cut.{shape_key(shape.name)}.changes", f"{shape.name}: leader changes", "", 0),
+                Row(f"cut.{shape_key(shape.name)}.leader", f"{shape.name}: leads at the end"),
+            )
+        ),
     ),
 )
 LIVE = Section(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from quorate.cluster.compare.figures import Cell, exact, of
-from quorate.cluster.compare.rows import LAG_NODES, PAXOS, shape_key
-from quorate.cluster.compare.subjects import BY_HAND, Subject, paxos_bytes, subject, wire_bytes
+from quorate.cluster.compare.rows import ALONE, LAG_NODES, PAXOS, shape_key
+from quorate.cluster.compare.subjects import Subject, elects, paxos_bytes, subject, wire_bytes
 from quorate.cluster.runtime.config import TICK_MS
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.measuring.basic import basic
@@ -78,8 +78,7 @@ def run(step: Step) -> tuple[Found, list[str]]:
     """The cells, and why others are missing."""
     if step.name == "basic":
         return dict(_costs("write", basic(paxos_bytes))), []
-    by_hand = step.engine in BY_HAND and step.name in ("election", "lag")
-    if by_hand:
+    if step.name in ("election", "lag") and not elects(step.engine):
         return dict.fromkeys(_keys(step), HAND), []
     try:
         return dict(_MEASURES[step.name](subject(step.engine), step)), []
@@ -183,6 +182,8 @@ def _partition(one: Subject, step: Step) -> Iterator[tuple[str, Cell]]:
     yield f"{key}.available", of(100 * each.available for each in found)
     yield f"{key}.gap", of(each.gap_ms for each in found)
     yield f"{key}.changes", of(each.changes for each in found)
+    if shape is ALONE:
+        yield "cut.disks", exact(min(each.disks for each in found))
     leaders = Counter(each.leader for each in found)
     yield (
         f"{key}.leader",

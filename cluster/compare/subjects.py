@@ -16,8 +16,6 @@ from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.measuring.basic import Said
 
 REFERENCE = "raft"
-BY_HAND = frozenset({"logship"})
-"""Engines without elections: when their leader dies, a person says who comes next."""
 
 
 class UnknownEngine(QuorateError):
@@ -36,6 +34,11 @@ def check(names: list[str]) -> tuple[str, ...]:
         if name not in there:
             raise UnknownEngine(f"there is no engine {name!r}; there are {', '.join(there)}")
     return tuple(name for name in there if name in names)
+
+
+def elects(name: str) -> bool:
+    """Whether somebody takes over by itself when the leader dies; else a person says who."""
+    return not engines.load(name).by_hand
 
 
 @dataclass(frozen=True, slots=True)

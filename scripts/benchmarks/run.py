@@ -22,7 +22,7 @@ from benchmarks.options import Options
 from benchmarks.processes import BenchError, Children, LoadGenerator
 from benchmarks.quorate_cluster import CLIENT, Quorate, environment, system_name
 from benchmarks.report import Report
-from quorate.cluster.compare.subjects import BY_HAND, REFERENCE
+from quorate.cluster.compare.subjects import REFERENCE, elects
 
 WARM_UP_IN_FLIGHT = 64
 VERIFY_WITHIN_S = 120.0
@@ -75,7 +75,7 @@ class Run:
     def _start_quorate(self, engine: str = REFERENCE) -> System:
         name = system_name(engine)
         cluster = self._begin(Quorate(self._children, self._data / name, engine))
-        return self._attach(cluster, name, list(CLIENT), environment(), engine not in BY_HAND)
+        return self._attach(cluster, name, list(CLIENT), environment(), elects(engine))
 
     def _attach(self, cluster: Cluster, name: str, command: peers.Command, env: dict[str, str] | None, fails_over: bool) -> System:
         log = self._data / f"client-{name}.log"

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from quorate.protocols.kraft import KRaftOptions
+from quorate.protocols.logship import LogshipOptions
 from quorate.protocols.multipaxos import MultiPaxosOptions
 from quorate.protocols.raft import RaftOptions
 from quorate.protocols.simulation.engines import load
@@ -163,6 +164,15 @@ def test_who_leads_under_a_partition(shape: str, leader: str) -> None:
     assert (0 if leader == "the old leader" else 1) == found.changes
     # What is not available is the gap of the election.
     assert 0 < found.gap_ms < (1 - found.available) * LASTS_NS / MILLISECOND + 300
+
+
+def test_a_write_is_acknowledged_when_two_of_three_disks_hold_it_and_by_log_shipping_when_one_does() -> None:
+    alone = SHAPES[0]
+    raft = behaviour(RAFT, RAFT_OPTIONS, frame_bytes, 1, alone)
+    shipped = behaviour(load("logship"), LogshipOptions(), frame_bytes, 1, alone)
+
+    assert (2, "another") == (raft.disks, raft.leader)
+    assert (1, "the old leader", 1.0) == (shipped.disks, shipped.leader, shipped.available)
 
 
 # --- the rig ---

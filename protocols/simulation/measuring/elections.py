@@ -86,12 +86,12 @@ def write_many(rig: Rig, count: int) -> None:
 
 def _elect(rig: Rig, leader: Node, slow: Node | None) -> Election:
     begun_ns, before = rig.now, rig.counts.copy()
-    terms, led = set(rig.watch.terms), set(rig.watch.leaders)
+    terms, led = set(rig.tenures.terms), set(rig.tenures.leaders)
     rig.crash(leader)
     rig.run(lambda: _successor(rig, led) is not None, ELECTED_NS_MAX, "an election")
     elected_ns, messages = rig.now - begun_ns, rig.counts.since(before).total
     successor = _successor(rig, led)
-    rounds = len(rig.watch.terms - terms)
+    rounds = len(rig.tenures.terms - terms)
     write = rig.write_one(within_ns=ALIGNED_NS_MAX)
     served_ns, served = rig.now - begun_ns, rig.counts.since(before).total
     if not write.done:

@@ -68,6 +68,8 @@ class Behaviour:
     """The longest time between two answered writes, or to the end."""
     changes: int
     """How often somebody began to lead."""
+    disks: int
+    """The fewest that held a write when it was acknowledged; 0 if none was."""
     leader: str
     """Who answered the last write: OLD or ANOTHER; NOBODY if that was before SETTLING_NS."""
 
@@ -80,7 +82,7 @@ def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Sha
     Random(f"{seed}/shape").shuffle(rest)
     rig.rest(SECOND)
     rig.network.cut(shape.pairs([leader.name, *rest]))
-    begun_ns, led = rig.now, len(rig.watch.leaders)
+    begun_ns, led = rig.now, len(rig.tenures.leaders)
     asked: list[Request] = []
     while rig.now < begun_ns + LASTS_NS:
         asked += [rig.ask(node) for node in rig.nodes.values() if node.leads]
@@ -92,6 +94,7 @@ def behaviour(engine: Engine, options: object, size: Size, seed: int, shape: Sha
     return Behaviour(
         len({at // SLOT_NS for at in ends}) / (LASTS_NS // SLOT_NS),
         max(later - earlier for earlier, later in zip([0, *ends], [*ends, LASTS_NS])) / MILLISECOND,
-        len(rig.watch.leaders) - led,
+        len(rig.tenures.leaders) - led,
+        min((request.disks for request in done), default=0),
         NOBODY if last is None or not fresh else OLD if last.operation.node == leader.name else ANOTHER,
     )

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from quorate.protocols.core import Core, Effects, Message, NodeId, Transfer
+from quorate.protocols.core import Effects, Message, NodeId, Transfer
 from quorate.protocols.simulation.application import RegisterMachine
 from quorate.protocols.simulation.disk import SimulatedDisk
 from quorate.protocols.simulation.engine import Engine
-from quorate.protocols.simulation.invariants import Watch
 from quorate.protocols.simulation.machine import Image, Machine
 from quorate.protocols.simulation.network import Network
 from quorate.protocols.simulation.node import Node
@@ -104,18 +103,26 @@ class CountedDisk(SimulatedDisk):
         super()._begin()
 
 
-class Witness(Watch):
-    """Beside the invariants: which terms were entered by anybody, and who led."""
+@dataclass(slots=True)
+class Tenures:
+    """Which terms were entered by anybody, and who led."""
 
-    terms: set[int]
-    leaders: list[tuple[NodeId, int]]
+    terms: set[int] = field(default_factory=set)
+    leaders: list[tuple[NodeId, int]] = field(default_factory=list)
     """(node, term), in the order in which they began to lead."""
 
-    def took(self, node: Node, core: Core, effects: Effects) -> None:
-        super().took(node, core, effects)
-        self.terms.add(node.term)
-        if node.leads and (node.name, node.leads) not in self.leaders:
-            self.leaders.append((node.name, node.leads))
+
+class WatchedNode(Node):
+    """Notes what it has become, whenever its core wants something done."""
+
+    tenures: Tenures
+
+    def carry_out(self, effects: Effects) -> None:
+        tenures = self.tenures
+        tenures.terms.add(self.term)
+        if self.leads and (self.name, self.leads) not in tenures.leaders:
+            tenures.leaders.append((self.name, self.leads))
+        super().carry_out(effects)
 
 
 @dataclass(slots=True)
@@ -128,6 +135,8 @@ class Request:
     outcome: Outcome | None = None
     leader: NodeId | None = None
     """Where to ask instead."""
+    disks: int = 0
+    """How many hold the write when it is acknowledged."""
 
     @property
     def done(self) -> bool:
@@ -141,7 +150,6 @@ class Request:
 class Rig(World):
     """Nodes n1, n2, ...; nothing fails but what the caller lets fail."""
 
-    watch: Witness
     network: Line
 
     def __init__(
@@ -153,11 +161,13 @@ class Rig(World):
         self._writes = 0
         settings = Settings(nodes=nodes, hint_ppm=PPM if physics.closes else 0, compact_every=compact_every)
         measured = replace(engine, options=lambda settings: options)
-        super().__init__(measured, settings, seed, disk_class=CountedDisk, watch_class=Witness, machine=lambda: Machine(RegisterMachine()))
-        self.watch.terms, self.watch.leaders = set(), []
+        super().__init__(
+            measured, settings, seed, node_class=WatchedNode, disk_class=CountedDisk, machine=lambda: Machine(RegisterMachine())
+        )
+        self.tenures = Tenures()
         for node in self.nodes.values():
-            assert isinstance(node.disk, CountedDisk)
-            node.disk.counts = self.counts
+            assert isinstance(node, WatchedNode) and isinstance(node.disk, CountedDisk), node
+            node.tenures, node.disk.counts = self.tenures, self.counts
 
     def make_network(self) -> Line:
         line = Line(self.seed, self.schedule, self.deliver, self.settings.rule)
@@ -252,6 +262,8 @@ class Rig(World):
     def _settler(self, request: Request, then: Callable[[Request], None] | None) -> Callable[[Operation, Outcome, NodeId | None], None]:
         def settle(operation: Operation, outcome: Outcome, leader: NodeId | None) -> None:
             request.ended_ns, request.outcome, request.leader = self.now, outcome, leader
+            if operation.kind == "write" and outcome is Outcome.DONE:
+                request.disks = sum(holds(node, operation) for node in self.nodes.values())
             if then is not None:
                 then(request)
 
@@ -272,3 +284,9 @@ class Rig(World):
                 return request
             self.rest(retry_ns)
         raise Stuck(f"{self.engine.name}, seed {self.seed}: no write was served in {within_ns / SECOND:g} s; {self}")
+
+
+def holds(node: Node, operation: Operation) -> bool:
+    """Whether the node's disk would still know of that write after a power cut."""
+    entry = node.disk.durable.entries.get(operation.index)
+    return entry is not None and entry.origin == operation.token

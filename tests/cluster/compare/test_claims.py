@@ -7,6 +7,7 @@ import pytest
 from quorate.cluster.compare.claims import (
     ELECTS_FASTER,
     GOES_ON,
+    MAJORITY,
     NEVER_SPLITS,
     PROMISE_ONCE,
     SERVES_FIRST,
@@ -99,6 +100,16 @@ def test_one_shape_in_which_nobody_can_write_refutes_that_partitions_do_no_harm(
 
     assert (YES, "goes on in all of 8 shapes") == (found["raft"].verdict, found["raft"].evidence)
     assert (NO, "in the end nobody could write with: ring") == (found["zab"].verdict, found["zab"].evidence)
+
+
+def test_a_write_that_a_minority_holds_is_no_safe_one() -> None:
+    made = results(("raft", "logship"))
+    made.put("cut.disks", "raft", of([2, 3, 2]))
+    made.put("cut.disks", "logship", of([2, 1, 2]))
+    found = {claim.case: claim for claim in judge(made)[0] if claim.note == MAJORITY}
+
+    assert YES is found["raft"].verdict
+    assert (NO, "at least 1 of 3 disks, while the leader is cut off both ways") == (found["logship"].verdict, found["logship"].evidence)
 
 
 @pytest.mark.parametrize(
