@@ -1,7 +1,8 @@
 """The record of a run: it comes back from its file as it was, and what is no record is refused with the place that shows it."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -180,3 +181,9 @@ def test_a_file_with_a_thousand_mistakes_names_the_first_ones_and_counts_the_oth
 
     with pytest.raises(BadRecord, match=r"phases\.0\.name.*; and 2,995 more$"):
         RunRecord.from_json(json.dumps(document))
+
+
+def test_the_documentation_names_every_field() -> None:
+    said = set(re.findall(r"`(\w+)`", (Path(__file__).parents[3] / "docs" / "chaos-report.md").read_text("utf-8")))
+
+    assert set() == {field.name for field in fields(RunRecord)} - {"format", "version"} - said

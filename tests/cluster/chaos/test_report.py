@@ -22,7 +22,7 @@ from quorate.cluster.verify.report import setting
 from quorate.cluster.verify.verdict import Answer as CheckAnswer
 from quorate.cluster.verify.verdict import Verdict
 from tests.cluster.chaos.made_records import CUT_MS, frames, passed, violated
-from tests.cluster.verify.test_report_page import EVIL, read
+from tests.cluster.verify.test_report_page import EVIL, faint, read
 
 
 def said(text: str) -> str:
@@ -141,6 +141,14 @@ def test_a_node_of_which_nothing_is_known_at_the_end_is_named() -> None:
     ends = {name: replica for name, replica in passed().convergence.items() if name != "n2"}
 
     assert "Nothing is known of n2." in said(render(replace(passed(), convergence=ends)))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
+    style = setting.source("style.css") + setting.source("run.css", page.PACKAGE)
+    fills = ("red-fill", "violet-fill", "amber-fill", "grey-fill", "teal-fill", "green-fill", "blue-fill", "panel", "page")
+
+    assert [] == faint(style, scheme, [("ink", fill) for fill in fills] + [("red", "page"), ("amber", "page"), ("soft", "page")])
 
 
 # -- the axis and its panels
