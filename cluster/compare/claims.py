@@ -104,6 +104,9 @@ def questions() -> Iterator[Question]:
         yield Question(PROMISE_ONCE, what, key, "multipaxos", PAXOS, what, "a value")
     yield Question(SHORTER_PATH, "proposed at the leader", "write.delays", "fastpaxos", "raft", "message delays", "to commit")
     yield Question(SHORTER_PATH, "proposed at another node", "write.delays.other", "fastpaxos", "raft", "message delays", "to commit")
+    yield Question(
+        SHORTER_PATH, "two proposed at once, at two nodes", "both.delays", "fastpaxos", "raft", "message delays", "to commit both"
+    )
 
 
 def _ask(results: Results, question: Question) -> Claim | None:

@@ -14,7 +14,7 @@ from quorate.cluster.runtime.config import TICK_MS
 from quorate.protocols.simulation.ledger import Violation
 from quorate.protocols.simulation.measuring.basic import basic
 from quorate.protocols.simulation.measuring.catching import LAG, catch_up
-from quorate.protocols.simulation.measuring.commits import IN_FLIGHT, Cost, batched, idle, lone
+from quorate.protocols.simulation.measuring.commits import IN_FLIGHT, Cost, batched, contended, idle, lone
 from quorate.protocols.simulation.measuring.elections import Election, crash, crash_with_lag
 from quorate.protocols.simulation.measuring.partitions import SHAPES, behaviour
 from quorate.protocols.simulation.measuring.rig import Stuck
@@ -120,6 +120,10 @@ def _commits(one: Subject, step: Step) -> Iterator[tuple[str, Cell]]:
     other = cost("write", False)
     yield "write.delays.other", exact(other.delays)
     yield "write.other", "the leader, to which it refers" if other.redirected else "itself"
+    both = contended(engine, options, wire_bytes, COUNT_SEED)
+    yield "both.delays", exact(both.delays)
+    yield "both.messages", exact(both.messages)
+    yield "both.fsyncs", exact(both.fsyncs)
     for in_flight in IN_FLIGHT[1:]:
         messages, sent, fsyncs = batched(engine, options, wire_bytes, COUNT_SEED, in_flight)
         yield f"batch.messages.{in_flight}", exact(messages)

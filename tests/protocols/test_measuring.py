@@ -13,7 +13,7 @@ from quorate.protocols.raft import RaftOptions
 from quorate.protocols.simulation.engines import load
 from quorate.protocols.simulation.measuring.basic import basic
 from quorate.protocols.simulation.measuring.catching import catch_up
-from quorate.protocols.simulation.measuring.commits import batched, idle, lone
+from quorate.protocols.simulation.measuring.commits import batched, contended, idle, lone
 from quorate.protocols.simulation.measuring.elections import crash, crash_with_lag
 from quorate.protocols.simulation.measuring.partitions import LASTS_NS, SHAPES, behaviour, in_the_middle, star
 from quorate.protocols.simulation.measuring.rig import COUNTABLE, Physics, Rig, Stuck
@@ -67,6 +67,13 @@ def test_who_asks_another_node_than_the_leader_pays_the_way_to_it() -> None:
     cost = lone(RAFT, RAFT_OPTIONS, frame_bytes, 1, at_leader=False)
 
     assert (4, True) == (cost.delays, cost.redirected)
+
+
+def test_two_writes_at_two_nodes_at_once_cost_two_writes_where_one_leader_orders_them() -> None:
+    cost = contended(RAFT, RAFT_OPTIONS, frame_bytes, 1)
+
+    assert (4, 6) == (cost.delays, cost.fsyncs)
+    assert 10 <= cost.messages <= 12  # one notice of the commit index may do for both
 
 
 def test_reads_write_nothing_and_a_lease_sends_nothing() -> None:

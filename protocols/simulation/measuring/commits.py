@@ -13,6 +13,8 @@ LONE = 41
 """Odd, so that a median is one of them. Heartbeats fall into fewer than half of them."""
 APART_NS = 25 * MILLISECOND
 """Between two lone requests: longer than the commit notice of the one before waits for its tick."""
+CONTENDED_APART_NS = 45 * MILLISECOND
+"""The same where two nodes are asked at once: whatever they get in each other's way with takes its time."""
 IN_FLIGHT = (1, 16, 64, 256)
 BATCHES = 40
 IDLE_NS = 10 * SECOND
@@ -43,8 +45,21 @@ def lone(engine: Engine, options: object, size: Size, seed: int, *, kind: str = 
     rig = Rig(engine, options, size, seed, nodes=nodes, physics=COUNTABLE)
     leader = rig.boot()
     asked = leader if at_leader else next(node for node in rig.nodes.values() if node is not leader)
+    return _typical(rig, [asked], kind, APART_NS)
+
+
+def contended(engine: Engine, options: object, size: Size, seed: int, nodes: int = 3) -> Cost:
+    """The same of two writes, proposed at the same moment at the leader and at another node; the delays are those of the later answer."""
+    rig = Rig(engine, options, size, seed, nodes=nodes, physics=COUNTABLE)
+    leader = rig.boot()
+    other = next(node for node in rig.nodes.values() if node is not leader)
+    return _typical(rig, [leader, other], "write", CONTENDED_APART_NS)
+
+
+def _typical(rig: Rig, asked: list[Node], kind: str, apart_ns: int) -> Cost:
+    """The median of LONE rounds of requests to these nodes."""
     rig.rest(SECOND)
-    costs = [_one(rig, asked, kind) for _ in range(LONE)]
+    costs = [_one(rig, asked, kind, apart_ns) for _ in range(LONE)]
     middle = median_low([cost.messages for cost in costs])
     typical = next(cost for cost in costs if cost.messages == middle)
     return Cost(
@@ -58,28 +73,32 @@ def lone(engine: Engine, options: object, size: Size, seed: int, *, kind: str = 
     )
 
 
-def _one(rig: Rig, asked: Node, kind: str) -> Cost:
+def _one(rig: Rig, asked: list[Node], kind: str, apart_ns: int) -> Cost:
+    """One request to each of these nodes, all at once; what they cost until the next."""
     before, begun_ns = rig.counts.copy(), rig.now
-    request, redirected = rig.ask(asked, kind), False
-    _answered(rig, request)
-    took_ns = request.took_ns
-    if not request.done and request.leader is not None:
-        redirected = True
-        request = rig.ask(rig.nodes[request.leader], kind)
-        _answered(rig, request)
-        took_ns += REDIRECT_DELAYS * rig.physics.message_ns + request.took_ns
-    if not request.done:
-        raise Stuck(f"{rig.engine.name}: a {kind} at {asked.name} ended as {request.outcome} in a healthy cluster")
-    rig.rest(begun_ns + APART_NS - rig.now)
+    requests = [rig.ask(node, kind) for node in asked]
+    _answered(rig, requests)
+    took_ns, redirected = [], False
+    for request in requests:
+        took_ns.append(request.took_ns)
+        if not request.done and request.leader is not None:
+            redirected = True
+            again = rig.ask(rig.nodes[request.leader], kind)
+            _answered(rig, [again])
+            took_ns[-1] += REDIRECT_DELAYS * rig.physics.message_ns + again.took_ns
+            request = again
+        if not request.done:
+            raise Stuck(f"{rig.engine.name}: a {kind} at {request.operation.node} ended as {request.outcome} in a healthy cluster")
+    rig.rest(max(begun_ns + apart_ns - rig.now, 0))
     spent = rig.counts.since(before)
-    delays, rest_ns = divmod(took_ns, rig.physics.message_ns)
+    delays, rest_ns = divmod(max(took_ns), rig.physics.message_ns)
     return Cost(
         delays, rest_ns // rig.physics.fsync_ns, redirected, spent.total, spent.bytes, spent.fsyncs, dict(sorted(spent.messages.items()))
     )
 
 
-def _answered(rig: Rig, request: Request) -> None:
-    rig.run(lambda: request.outcome is not None, ANSWER_NS_MAX, "one answer")
+def _answered(rig: Rig, requests: list[Request]) -> None:
+    rig.run(lambda: all(request.outcome is not None for request in requests), ANSWER_NS_MAX, "one answer")
 
 
 def batched(engine: Engine, options: object, size: Size, seed: int, in_flight: int, nodes: int = 3) -> tuple[float, float, float]:

@@ -22,6 +22,6 @@ def results(engines: tuple[str, ...] = ENGINES, samples: int = 12) -> Results:
 def cell(key: str, value: float, samples: int) -> Cell:
     if key in WORDS or key.endswith(".leader"):
         return f"words of {key}"
-    if key.startswith(("write.", "batch.", "idle.", "read.", "lease.")):
+    if key.startswith(("write.", "both.", "batch.", "idle.", "read.", "lease.")):
         return exact(value)
     return of(value + step for step in range(samples))

@@ -49,7 +49,7 @@ def test_the_steps_fill_every_line_that_the_simulator_can() -> None:
     cheap = [step for step in made if step.name in ("basic", "commits")]
     filled = {key for step in cheap for key in run(step)[0]}
 
-    assert filled == {key for key in simulated if key.partition(".")[0] in ("write", "batch", "idle", "read", "lease")}
+    assert filled == {key for key in simulated if key.partition(".")[0] in ("write", "both", "batch", "idle", "read", "lease")}
     assert {"basic", "commits", "election", "lag", "catch-up", "partition"} == {step.name for step in made}
 
 
