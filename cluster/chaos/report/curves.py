@@ -126,17 +126,16 @@ def latency(record: RunRecord, stretches: Stretches, scale: Scale, top: float) -
     return Panel(drawing.group(*drawn), base + 6)
 
 
-def lag(record: RunRecord, scale: Scale, top: float) -> Panel:
+def lag(record: RunRecord, stretches: Stretches, scale: Scale, top: float) -> Panel:
     """Entries that a node's commit index was behind the highest that any node had told by then."""
     if not any(record.progress.values()):
         return Panel(Markup(""), top)
-    longest = record.duration_ms / STRETCHES_MAX
     every = lags(record)
-    behind = {node: _worst(steps, longest) for node, steps in every.items()}
+    behind = {node: _worst(steps, stretches.length_ms) for node, steps in every.items()}
     thinned = sum(map(len, behind.values())) < sum(map(len, every.values()))
     highest = max((entries for steps in behind.values() for _, entries in steps), default=0)
     base = top + TITLE + HEIGHT * 0.75
-    aside = "entries behind the furthest node" + (f", the worst of every {span(longest)}" if thinned else "")
+    aside = "entries behind the furthest node" + (f", the worst of every {span(stretches.length_ms)}" if thinned else "")
     drawn = [
         title(top, "Commit lag", aside),
         _level(top + TITLE, f"{highest:,}") if highest else Markup(""),

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from quorate.cluster.chaos.record import Ms, Reachability, RunRecord
+from quorate.cluster.chaos.record import LinkState, Ms, Reachability, RunRecord
 from quorate.cluster.chaos.report.scale import span
 
+HARM: dict[LinkState, int] = {"open": 0, "slow": 1, "lossy": 2, "cut": 3}
 MOMENTS_MAX = 4_000
 """Flapping links change thousands of times; a slider has no more places."""
 
@@ -79,11 +80,11 @@ def _kept(moments: Sequence[Reachability]) -> list[Reachability]:
 
 
 def _most_telling(record: RunRecord, moments: Sequence[Reachability]) -> Ms:
-    """When the most links were not open, up to the first violation if there is one; if all were open, then that."""
+    """When the links were in the worst state, up to the first violation if there is one; if all were open, then that."""
     until_ms = record.duration_ms if record.violation_ms is None else record.violation_ms
     broken = {
-        moment.at_ms: count
+        moment.at_ms: harm
         for moment in moments
-        if moment.at_ms <= until_ms and (count := sum(state != "open" for state in moment.links.values()))
+        if moment.at_ms <= until_ms and (harm := sum(HARM[state] for state in moment.links.values()))
     }
     return max(broken, key=lambda at_ms: broken[at_ms], default=record.violation_ms or 0.0)

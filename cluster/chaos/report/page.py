@@ -107,7 +107,7 @@ def overview(record: RunRecord) -> Overview:
         lambda top: bands.roles(record, scale, top),
         lambda top: curves.throughput(record, stretches, scale, top),
         lambda top: curves.latency(record, stretches, scale, top),
-        lambda top: curves.lag(record, scale, top),
+        lambda top: curves.lag(record, stretches, scale, top),
     ]
     for panel in below:
         panels.append(panel(panels[-1].bottom))
@@ -191,7 +191,12 @@ def _facts(record: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
         ("The proxy, idle", record.calibration),
         ("The run", record.facts),
     ]
-    return [(caption, [(name.replace("_", " "), words.fact(fact)) for name, fact in facts.items()]) for caption, facts in tables if facts]
+    return [(caption, [(name.replace("_", " "), _fact(fact)) for name, fact in facts.items()]) for caption, facts in tables if facts]
+
+
+def _fact(fact: Fact) -> str:
+    """Measured numbers are not told as powers of ten."""
+    return f"{fact:,.1f}" if isinstance(fact, float) and abs(fact) >= 100 else words.fact(fact)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -55,7 +55,7 @@ def test_a_pass_says_what_it_is_founded_on() -> None:
     assert "All converged: the same index and the same state." in text
     assert "n1 9,120 9f86d081884c7d65 2,240" in text
     assert "peers message clients stream" in text
-    assert "added one way p50 us 61.5" in text
+    assert "added one way p50 us 61.5 added one way p99 us 3,140.2" in text
     assert "dropped 31" in text
     assert "Not in this report" not in text
     assert "violation" not in text
