@@ -103,7 +103,7 @@ def compare(
     if quick:
         effort = Effort(seeds or SEEDS_QUICK, LAGS_QUICK, shape_seeds_max=1, heavy_seeds_max=1)
     plan = None if simulated_only or quick else Plan(seconds, rounds, trials)
-    results = Results(names, facts=facts())
+    results = Results(names, facts=facts() | {"timing": subjects.timing()})
     _simulate(None if live_only else effort, workers, results)
     _live(plan, results)
     failed = bool(results.missing)

@@ -1,4 +1,4 @@
-"""The results for machines: plain JSON values under names that stay. Nothing of a simulated run depends on when or where it ran."""
+"""The results for machines: plain JSON values under names that stay. Of a simulated run only `facts` depends on when and where."""
 
 from collections.abc import Mapping, Sequence
 

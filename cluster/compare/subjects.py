@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgpack
 
-from quorate.cluster.runtime.config import DEFAULT_GROUP, ENGINES, LogConfig, NodeConfig, TimingConfig
+from quorate.cluster.runtime.config import DEFAULT_GROUP, ENGINES, TICK_MS, LogConfig, NodeConfig, TimingConfig
 from quorate.cluster.runtime.engines import options_of
 from quorate.cluster.wire.codec import encode
 from quorate.cluster.wire.errors import QuorateError
@@ -56,6 +56,15 @@ def subject(name: str) -> Subject:
 def defaults(name: str) -> NodeConfig:
     """The default settings of a node, whatever the environment of this process says."""
     return NodeConfig.model_construct(engine=name, timing=TimingConfig(), log=LogConfig())
+
+
+def timing() -> str:
+    """The default settings that all engines share, in words."""
+    its = TimingConfig()
+    return (
+        f"tick {TICK_MS} ms, heartbeat {its.heartbeat_ms} ms, election timeout {its.election_timeout_ms} ms, lease {its.lease_ms} ms: "
+        "a node's defaults, on every engine"
+    )
 
 
 def wire_bytes(message: Message) -> int:

@@ -19,7 +19,7 @@ def test_a_quick_run_prints_the_table_and_writes_page_and_figures(quorate: Comma
     assert "a follower 100,000 writes behind: --quick" in ran.out
     assert "zab did not run" in ran.out
     assert 6 == told["rows"]["write.messages"]["engines"]["raft"]["median"]
-    assert {"date", "machine", "Python", "commit", "simulated"} <= set(told["facts"])
+    assert {"date", "machine", "Python", "commit", "timing", "simulated"} <= set(told["facts"])
     assert "<title>raft - quorate compare</title>" in page.read_text()
 
 
