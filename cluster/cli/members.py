@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quorate.cluster.cli import by_hand, output, surroundings
-from quorate.cluster.cli.exits import Answer, Exit, Unfinished, UsageError
+from quorate.cluster.cli.everywhere import in_every_group
+from quorate.cluster.cli.exits import Answer, Exit, UsageError
 from quorate.cluster.cli.options import DataOption, EndpointsOption, JsonOption, TimeoutOption
 from quorate.cluster.cli.output import Column, Json
+from quorate.cluster.cli.replacing import replace_everywhere
 from quorate.cluster.cli.surroundings import with_client
-from quorate.cluster.wire.errors import QuorateError
 
 if TYPE_CHECKING:
     from quorate.cluster.client import Client
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 CHANGE_S = 30.0
 """A change of the members waits for a majority, a hand-over for the successor to catch up."""
-LOOK_S = 3.0
-"""To find out how far a change came that failed; an election in between takes a fraction of it."""
 GROUP = "default"
 COLUMNS = (
     Column("MEMBER"),
@@ -41,6 +40,8 @@ Examples:
 - `quorate member list`
 - `quorate member add n4 --client 10.0.0.4:7001`
 - `quorate member replace n2`
+
+Where there are several groups a change is made in each of them, the default one last; `quorate --group NAME member ...` means one.
 """
 member_app = typer.Typer(no_args_is_help=True, help=MEMBER_HELP, rich_markup_mode="markdown")
 leader_app = typer.Typer(rich_markup_mode="markdown", invoke_without_command=True)
@@ -68,7 +69,7 @@ def list_members(
         return await client.members(), await client.status()
 
     members, status = with_client(context, endpoints, data, timeout, work)
-    group = status.groups.get(GROUP)
+    group = status.groups.get(surroundings.of(context).group or GROUP)
     leader = group.leader if group else ""
     if json:
         output.document([_member_json(member, leads=member.name == leader) for member in members])
@@ -170,13 +171,20 @@ def join(
         identity = await cluster.identity(client)
         if identity.node != name:
             raise UsageError(f"the node at {client} calls itself {identity.node!r}, not {name!r}")
-        return await cluster.add_member(
-            name,
-            storage=identity.storage,
-            peer_address=identity.peer_address,
-            client_address=identity.client_address or client,
-            promote=promote,
-        )
+
+        async def change(group: "Client") -> "Member":
+            return await group.add_member(
+                name,
+                storage=identity.storage,
+                peer_address=identity.peer_address,
+                client_address=identity.client_address or client,
+                promote=promote,
+            )
+
+        async def is_done(group: "Client") -> bool:
+            return any(member.name == name and member.storage == identity.storage for member in await group.members())
+
+        return await in_every_group(cluster, surroundings.of(context).group, change, is_done)
 
     return with_client(context, endpoints, data, timeout_s, work)
 
@@ -211,7 +219,14 @@ def promote(
 
     - `quorate member promote n4`
     """
-    with_client(context, endpoints, data, timeout, lambda client: client.promote_member(name))
+
+    async def work(client: "Client") -> None:
+        await in_every_group(client, surroundings.of(context).group, lambda group: group.promote_member(name), is_done)
+
+    async def is_done(group: "Client") -> bool:
+        return any(member.name == name and member.voter for member in await group.members())
+
+    with_client(context, endpoints, data, timeout, work)
     if json:
         output.document({"name": name, "voter": True})
     else:
@@ -238,7 +253,14 @@ def remove(
 
     - `quorate member remove n4`
     """
-    with_client(context, endpoints, data, timeout, lambda client: client.remove_member(name))
+
+    async def work(client: "Client") -> None:
+        await in_every_group(client, surroundings.of(context).group, lambda group: group.remove_member(name), is_done)
+
+    async def is_done(group: "Client") -> bool:
+        return all(member.name != name for member in await group.members())
+
+    with_client(context, endpoints, data, timeout, work)
     if json:
         output.document({"name": name, "removed": True})
     else:
@@ -264,29 +286,9 @@ def replace(
     - `quorate member replace n2`
     """
 
-    async def work(client: "Client") -> "Member":
-        members = {member.name: member.client_address for member in await client.members()}
-        try:
-            return await client.replace_member(name)
-        except QuorateError as error:
-            if name not in members:
-                raise
-            raise await _unfinished(client, name, members[name], error, min(LOOK_S, timeout)) from None
-
-    _show_added(with_client(context, endpoints, data, timeout, work), json=json)
-
-
-async def _unfinished(client: "Client", name: str, address: str, error: QuorateError, look_s: float) -> Exception:
-    """What to say of a replacement that failed: it is two changes, and the first may have been made."""
-    add = f"`quorate member add {name} --client {address}`"
-    why = error.message.rstrip(".")
-    try:
-        is_member = any(member.name == name for member in await client.members(timeout=look_s))
-    except QuorateError:
-        return surroundings.Hinted(Unfinished(f"{name} may be taken out: {why}"), f"if `quorate member list` is without {name}: {add}")
-    if not is_member:
-        return surroundings.Hinted(Unfinished(f"{name} was taken out, but not added again: {why}"), add)
-    return error
+    only = surroundings.of(context).group
+    added = with_client(context, endpoints, data, timeout, lambda client: replace_everywhere(client, only, name, timeout))
+    _show_added(added, json=json)
 
 
 @leader_app.callback()
@@ -309,7 +311,7 @@ def leader(
     if context.invoked_subcommand is not None:
         return
     status = with_client(context, endpoints, data, timeout, lambda client: client.status())
-    group = status.groups.get(GROUP)
+    group = status.groups.get(surroundings.of(context).group or GROUP)
     if group is None or not group.leader:
         output.complain("error: no leader\n  next: `quorate status` shows which nodes answer")
         raise Answer(Exit.UNAVAILABLE)
@@ -343,7 +345,7 @@ def transfer(
         await client.transfer_leadership(to=to)
         return await client.status()
 
-    group = with_client(context, endpoints, data, timeout, work).groups.get(GROUP)
+    group = with_client(context, endpoints, data, timeout, work).groups.get(surroundings.of(context).group or GROUP)
     assert group is not None
     if json:
         output.document({"leader": group.leader, "address": group.leader_address, "term": group.term})

@@ -29,6 +29,8 @@ ASK_S = 1.0
 """One node may take so long to answer; all are asked at once."""
 REFRESH_S = 0.5
 ENDPOINTS_MAX = 64
+GROUPS_SHOWN = 8
+"""Of each leader's; `--json` has all."""
 
 COLUMNS = (
     Column("NODE"),
@@ -54,10 +56,12 @@ class NodeView:
     said: "NodeStatus | None"
     problem: str = ""
     """Why it said nothing: down, paused, no answer ..."""
+    group_name: str = GROUP
+    """Which group is looked at."""
 
     @property
     def group(self) -> "GroupStatus | None":
-        return self.said.groups.get(GROUP) if self.said else None
+        return self.said.groups.get(self.group_name) if self.said else None
 
     @property
     def role(self) -> str:
@@ -202,6 +206,29 @@ def sentence(view: View) -> str:
     return f"{says} {_remedy(view)}" if any(node.said is None for node in view.nodes) else says
 
 
+def other_groups(view: View) -> str:
+    """Who leads which group, in a line; empty where there is but one."""
+    leaders: dict[str, tuple[int, str]] = {}
+    for node in view.nodes:
+        for name, group in (node.said.groups if node.said else {}).items():
+            mine = (group.term, node.name) if group.role == "leader" else (0, "")
+            leaders[name] = max(leaders.get(name, (0, "")), mine)
+    if len(leaders) < 2:
+        return ""
+    led: dict[str, list[str]] = {}
+    for name, (_, leader) in sorted(leaders.items()):
+        led.setdefault(leader, []).append(name)
+    parts = [f"{leader} leads {_some(names)}" for leader, names in sorted(led.items()) if leader]
+    if "" in led:
+        parts.append(f"nobody leads {_some(led[''])}")
+    return f"{len(leaders)} groups: {'; '.join(parts)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    """As many of them as a person reads."""
+    return ", ".join(names) if len(names) <= GROUPS_SHOWN else f"{', '.join(names[:GROUPS_SHOWN])} and {len(names) - GROUPS_SHOWN} more"
+
+
 def _where(view: View, name: str) -> str:
     """What a command needs to find that node: nothing on this machine, its address elsewhere."""
     return "" if view.is_local else next(f" --client {node.client}" for node in view.nodes if node.name == name)
@@ -244,13 +271,16 @@ def renderable(view: View, heading: str, footer: str) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    return Group(Text(heading, style="bold"), output.rich_table(COLUMNS, *rows(view)), Text(sentence(view)), Text(footer, style="dim"))
+    said = "\n".join(filter(None, (sentence(view), other_groups(view))))
+    return Group(Text(heading, style="bold"), output.rich_table(COLUMNS, *rows(view)), Text(said), Text(footer, style="dim"))
 
 
 def show(view: View) -> None:
     cells, styles = rows(view)
     output.table(COLUMNS, cells, styles)
     output.line(sentence(view))
+    if groups := other_groups(view):
+        output.line(groups)
 
 
 def status(
@@ -269,16 +299,21 @@ def status(
     - `quorate status`
     - `quorate status --watch`
     - `quorate status --endpoints 127.0.0.1:7001 --json`
+    - `quorate --group orders status`
     """
     here = surroundings.of(context)
     named = here.named_endpoints(endpoints, data)
 
     def now() -> View:
         if named:
-            return look([part.strip() for part in named.split(",") if part.strip()])
-        from quorate.cluster.local.directory import Directory
+            view = look([part.strip() for part in named.split(",") if part.strip()])
+        else:
+            from quorate.cluster.local.directory import Directory
 
-        return look_local(Directory(here.directory(data)).read())
+            view = look_local(Directory(here.directory(data)).read())
+        for node in view.nodes:
+            node.group_name = here.group or GROUP
+        return view
 
     if watch:
         with suppress(KeyboardInterrupt):  # is how this ends: no error

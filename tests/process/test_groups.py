@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from quorate import connect
+from quorate.cluster.cli.application import run
 from quorate.cluster.client import Client
 from quorate.cluster.local import LocalCluster
 from quorate.cluster.replicated_log import Consistency
@@ -160,3 +161,51 @@ async def test_a_group_that_no_node_hosts_and_one_that_only_some_nodes_name_are_
     small.restart("n3")
     await asyncio.to_thread(small.wait_ready, "n3")
     assert "stock" in small.status("n3").groups
+
+
+def disks(cluster: LocalCluster, name: str) -> dict[str, tuple[str, bool]]:
+    """By group: the disk that its leader knows that member by, and whether it votes."""
+    said = cluster.statuses()
+    found = {}
+    for group, leader in leaders(cluster).items():
+        status = said[leader]
+        for member in status.groups[group].members if status is not None else ():
+            if member.name == name:
+                found[group] = member.storage, member.voter
+    return found
+
+
+def test_members_are_replaced_removed_and_added_in_every_group_and_what_was_done_before_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LocalCluster.create(tmp_path, settings={"groups": {"orders": {}, "users": {}}}) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        groups = {"default", "orders", "users"}
+
+        def quorate(*words: str) -> str:
+            code = run([*words[:-1], words[-1], "--endpoints", cluster.endpoints])
+            said = capsys.readouterr()
+            assert 0 == code, said.err
+            return said.out
+
+        lost = disks(cluster, "n2")
+        cluster.kill("n2")
+        cluster.wipe("n2")
+        cluster.start("n2")
+        asyncio.run(until(lambda: cluster.statuses()["n2"] is not None, "n2 answers"))
+        quorate("--group", "users", "member", "replace", "n2")  # as if an attempt had ended here
+        quorate("member", "replace", "n2")
+        cluster.wait_ready("n2")
+        asyncio.run(until(lambda: {voter for _, voter in disks(cluster, "n2").values()} == {True}, "n2 votes in every group"))
+
+        assert groups == set(disks(cluster, "n2")) == set(lost)
+        assert 1 == len({disk for disk, _ in disks(cluster, "n2").values()} - {disk for disk, _ in lost.values()})
+
+        quorate("--group", "orders", "member", "remove", "n2")
+        assert groups - {"orders"} == set(disks(cluster, "n2"))
+        quorate("member", "remove", "n2")
+        assert {} == disks(cluster, "n2")
+        quorate("member", "add", "n2", "--client", cluster.client_address("n2"))
+        assert groups == set(disks(cluster, "n2"))
+        assert f"{len(groups)} groups: " in quorate("status")

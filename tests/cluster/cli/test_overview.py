@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from quorate.cluster.cli.overview import NodeView, View, as_json, look, rows, sentence
+from quorate.cluster.cli.overview import NodeView, View, as_json, look, other_groups, rows, sentence
 from quorate.cluster.client.status import GroupStatus, MemberStatus, NodeStatus
 from tests.cluster.cli.conftest import Command, Served
 
@@ -133,3 +133,15 @@ def test_status_without_a_leader_exits_with_3(quorate: Command, served: Served) 
     served.do(lambda: served.cluster.lead(None))
 
     assert 3 == quorate("status", "--endpoints", served.cluster.endpoints).code
+
+
+def test_who_leads_which_group_is_said_in_a_line() -> None:
+    def node(name: str, *leads: str) -> NodeView:
+        groups = {group: GroupStatus(role="leader" if group in leads else "follower", term=1) for group in ("default", "orders", "users")}
+        return NodeView(name, f"127.0.0.1:{name[1:]}", NodeStatus(node=name, groups=groups))
+
+    assert "3 groups: n1 leads default, orders; nobody leads users." == other_groups(
+        View([node("n1", "default", "orders"), node("n2")], True)
+    )
+    alone = NodeView("n1", "127.0.0.1:1", NodeStatus(node="n1", groups={"default": GroupStatus(role="leader")}))
+    assert "" == other_groups(View([alone], True))

@@ -83,13 +83,13 @@ def test_the_loss_of_a_node_that_leads_many_groups_finds_all_of_them_successors_
     took = {}
     for groups in (1, 40):
         with quiet_cluster(3, RunSettings(groups=groups)) as cluster:
-            assert cluster.run_until(lambda: all_led(cluster), 5 * SECOND)  # noqa: B023  # used before the next round
+            assert cluster.run_until(lambda: all_led(cluster), 5 * SECOND)  # used before the next round
             client, _ = cluster.client("c1")
             gather_all(cluster, lead_all(client, cluster, "n1"))
             assert {"n1"} == {cluster.leader(group) for group in cluster.groups}
             began = cluster.loop.now_ns
             cluster.hosts["n1"].crash(in_silence=False)
-            assert cluster.run_until(lambda: all_led(cluster, but="n1"), 5 * SECOND)  # noqa: B023
+            assert cluster.run_until(lambda: all_led(cluster, but="n1"), 5 * SECOND)
             took[groups] = cluster.loop.now_ns - began
 
     assert took[40] < took[1] + 300_000_000, took  # an election timeout: as if all but a few had won at their first attempt
