@@ -26,6 +26,8 @@ class Elections:
         self.state = state
         self.stamps: dict[NodeId, int] = {}
         """The latest stamp of each peer: what we echo."""
+        self.disks: dict[NodeId, str] = {}
+        """On which disk it was, of members."""
         self.heard_us: dict[NodeId, int] = {}
         """Timer tick of the latest stamp of ours that each peer has echoed."""
         self.hopeless: dict[NodeId, int] = {}
@@ -137,10 +139,20 @@ class Elections:
         state = self.state
         if sender not in self.stamps and len(self.stamps) >= CONTACTS_MAX:
             return False
+        self._forget_another_disk(sender)
         self.stamps[sender] = max(message.stamp, self.stamps.get(sender, 0))
         if message.echo >> COUNTER_BITS == state.incarnation:
             self.heard_us[sender] = max(message.echo & COUNTER_MAX, self.heard_us.get(sender, 0))
         return self.hears_us(sender)
+
+    def _forget_another_disk(self, peer: NodeId) -> None:
+        """A new disk counts its lives from 1 again: how far the lost one came in stamps and links says nothing of it."""
+        state = self.state
+        member = state.configuration.get(peer)
+        if member is not None and member.storage and self.disks.setdefault(peer, member.storage) != member.storage:
+            self.disks[peer] = member.storage
+            self.stamps.pop(peer, None)
+            state.last_links.pop(peer, None)
 
     def _on_vote(self, me: Looking, sender: NodeId, message: Notification, *, heard: bool) -> None:
         state = self.state

@@ -22,8 +22,8 @@ SETTINGS = {"faults": {"files": True, "admin": True}, "timing": {"election_timeo
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster.create(tmp_path_factory.mktemp("chaos"), proxied=True, settings=SETTINGS) as made:
+def cluster(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[LocalCluster]:
+    with LocalCluster.create(tmp_path_factory.mktemp("chaos"), proxied=True, engine=engine, settings=SETTINGS) as made:
         made.start()
         made.wait_ready()
         yield made
@@ -89,7 +89,7 @@ async def until_touched(cluster: LocalCluster, acts: Acts, ongoing: Ongoing) -> 
         ("cut --link leader:one-follower", "frames dropped"),
         ("flapping 50ms --link leader:one-follower", "frames dropped"),
         ("swizzle 300ms --link leader:one-follower", "frames dropped"),
-        ("drop 100% --only Append --first 1 --link leader:*", "frames dropped"),
+        ("drop 100% --only Append,Proposal,Fetched,Accept --first 1 --link leader:*", "frames dropped"),
     ],
 )
 async def test_a_fault_of_links_touches_frames(cluster: LocalCluster, acts: Acts, text: str, touched: str) -> None:

@@ -252,3 +252,18 @@ def test_who_is_no_candidate_itself_votes_for_none_that_holds_less() -> None:
     node.votes("n3", epoch=4, last_term=4, last_index=9)
 
     assert "" == ballot(node)
+
+
+def test_a_new_disk_under_an_old_name_is_heard_and_followed_by_although_it_counts_its_lives_from_1() -> None:
+    """The lost disk had come to its seventh life, and followed us in it: neither its stamp nor its link may stand above the new one's."""
+    node = Lone(members=Configuration(tuple(Member(f"n{number}", number, "disk") for number in (1, 2, 3))))
+    node.votes("n3", stamp=(7 << COUNTER_BITS) | 9)
+    node.core.state.last_links["n3"] = (7 << COUNTER_BITS) | 1
+    replaced = Configuration((Member("n1", 1, "disk"), Member("n2", 2, "disk"), Member("n3", 4, "another")))
+    node.core.state.adopt_configurations([Entry(1, 1, 0, Kind.CONFIGURATION, replaced.encode())])
+    node.votes("n3", stamp=(1 << COUNTER_BITS) | 1, round=9)
+    told = node.last(Notification)
+
+    assert isinstance(told, Notification)
+    assert (1 << COUNTER_BITS) | 1 == told.echo
+    assert "n3" not in node.core.state.last_links
