@@ -35,11 +35,13 @@ def stretches(nodes: Sequence[str], bands: Sequence[FaultBand], within: Stretch)
         yield (low, high), bool(active), has_sound_majority(nodes, faulty, impaired)
 
 
-def left_majority(nodes: Sequence[str], bands: Sequence[FaultBand], within: Stretch) -> set[str]:
-    """The ids of the faults in whose whole time a majority was sound."""
+def single(nodes: Sequence[str], bands: Sequence[FaultBand], costs: Sequence[Gap], within: Stretch) -> set[str]:
+    """The ids of the faults that left a sound majority, and that no other touched before the service was back from them."""
+    until = {gap.fault: gap.heal_to_first_success_ms or 0.0 for gap in costs}
+    spans = {band.id: (band.start_ms, (within[1] if band.end_ms is None else band.end_ms) + until.get(band.id, 0.0)) for band in bands}
     unsound = [stretch for stretch, _, is_sound in stretches(nodes, bands, within) if not is_sound]
-    ends = {band.id: within[1] if band.end_ms is None else band.end_ms for band in bands}
-    return {band.id for band in bands if not any(low < ends[band.id] and high > band.start_ms for low, high in unsound)}
+    others = {id: [*unsound, *(span for other, span in spans.items() if other != id)] for id in spans}
+    return {id for id, (start, end) in spans.items() if not any(low < end and high > start for low, high in others[id])}
 
 
 def stalls(acknowledged_ms: Sequence[float], sound: Iterable[Stretch], deadline_ms: float) -> list[Stretch]:

@@ -12,7 +12,7 @@ import aiohttp
 
 from quorate.cluster.chaos.record import LinkState, Progress, Reachability, Role, Span
 from quorate.cluster.client.connection import Connection
-from quorate.cluster.client.status import GroupStatus, decode_status
+from quorate.cluster.client.status import GroupStatus, NodeStatus, decode_status
 from quorate.cluster.local import LocalCluster
 from quorate.cluster.runtime.config import split_address
 from quorate.cluster.wire.errors import QuorateError, Unavailable
@@ -24,7 +24,7 @@ ANSWER_MS = 300
 """A node on this machine that takes longer is not reached."""
 NO_DEADLINE_MS = 1 << 62
 """For the connection: who asks sets its own."""
-ANSWER_POLL_S = 0.02
+READY_POLL_S = 0.02
 LINKS_POLL_S = 0.2
 PROXY_S = 2.0
 """The proxy is a busy process: it is given so long before it is called dead."""
@@ -117,21 +117,26 @@ class Observer:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def group(self, name: str) -> GroupStatus | None:
+    async def status(self, name: str) -> NodeStatus | None:
         """What a node says of itself now; None if it does not answer."""
         try:
-            return decode_status(await self._lines[name].ask("status")).groups.get(GROUP)
+            return decode_status(await self._lines[name].ask("status"))
         except QuorateError:
             return None
 
-    async def answer(self, name: str, within_s: float) -> None:
-        """Until that node answers, or the time is over."""
+    async def group(self, name: str) -> GroupStatus | None:
+        status = await self.status(name)
+        return None if status is None else status.groups.get(GROUP)
+
+    async def wait_ready(self, name: str, within_s: float) -> None:
+        """Until that node takes part and has caught up, or the time is over."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while True:
-                    if await self.group(name) is not None:
+                    status = await self.status(name)
+                    if status is not None and status.ready:
                         return
-                    await asyncio.sleep(ANSWER_POLL_S)
+                    await asyncio.sleep(READY_POLL_S)
 
     async def ask(self, name: str, method: str, *params: object, within_ms: int) -> object:
         return await self._lines[name].ask(method, *params, within_ms=within_ms)

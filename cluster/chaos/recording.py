@@ -53,14 +53,11 @@ def violation_ms(checks: Sequence[Verdict]) -> float | None:
     return None
 
 
-def recoveries(costs: Sequence[Gap], left_majority: Collection[str], election_timeout_ms: float) -> dict[str, Fact]:
+def recoveries(costs: Sequence[Gap], single: Collection[str], election_timeout_ms: float) -> dict[str, Fact]:
     """How long the service was away, in election timeouts: the median, the 90th percentile and the longest."""
-    away = [gap.unavailable_ms for gap in costs if gap.fault in left_majority]
-    healed = [gap.heal_to_first_success_ms for gap in costs if gap.fault not in left_majority]
-    found: dict[str, Fact] = {}
-    for name, times in (("away after a fault that left a majority", away), ("away after the end of one that left none", healed)):
-        values = sorted(time / election_timeout_ms for time in times if time is not None)
-        if values:
-            shown = (values[len(values) // 2], values[len(values) * 9 // 10], values[-1])
-            found[f"{name}, election timeouts (median, 90%, longest)"] = ", ".join(f"{value:.2f}" for value in shown)
-    return found
+    values = sorted(gap.unavailable_ms / election_timeout_ms for gap in costs if gap.fault in single and gap.unavailable_ms is not None)
+    if not values:
+        return {}
+    shown = (values[len(values) // 2], values[len(values) * 9 // 10], values[-1])
+    name = f"away after each of {len(values)} single faults that left a majority, in election timeouts (median, 90%, longest)"
+    return {name: ", ".join(f"{value:.2f}" for value in shown)}

@@ -17,7 +17,7 @@ from typing import TypeVar
 from quorate.cluster.chaos import recording
 from quorate.cluster.chaos.acts import Acts
 from quorate.cluster.chaos.checking import checked
-from quorate.cluster.chaos.liveness import left_majority, stalls, stretches
+from quorate.cluster.chaos.liveness import single, stalls, stretches
 from quorate.cluster.chaos.load import Workers
 from quorate.cluster.chaos.observe import Observer
 from quorate.cluster.chaos.record import Fact, Flight, Phase, Replica, RunRecord
@@ -270,6 +270,7 @@ class ChaosRun:
         return Evidence(
             checks=found.checks,
             bands=bands,
+            drawn=frozenset(self._strikes.drawn),
             acknowledged_before=meter.acknowledged_within([self._stretch("before")]),
             acknowledged_during=meter.acknowledged_within(during),
             majority_ms=sum(end - start for start, end in during),
@@ -292,8 +293,8 @@ class ChaosRun:
         load = order.scenario.load
         found.facts |= {"clients": load.clients, "keys": load.keys, "rate, operations/s": load.rate, "hot share": load.hot}
         found.facts |= {"drawn faults that were not possible then": len(self._strikes.skipped)} if order.scenario.random else {}
-        left = left_majority(self._stand.names, bands, self._stretch("faults"))
-        found.facts |= recording.recoveries(costs, left, self._stand.election_timeout_ms)
+        alone = single(self._stand.names, bands, costs, self._stretch("faults"))
+        found.facts |= recording.recoveries(costs, alone, self._stand.election_timeout_ms)
         return RunRecord(
             name=order.scenario.name,
             engine=self._stand.engine,

@@ -1,7 +1,7 @@
 """The faults of a run as they are carried out: each begun and ended at its time, and what it did written down as a band.
 
 The rules:
-- A fault of a node lasts until the node answers again: one that only just starts is not sound.
+- A fault of a node lasts until the node is ready again: one that only just starts is not sound.
 - What the plan has one after another is never carried out at once: on a slow machine the later one waits for the end of the earlier.
 - A fault that lasts to the end of the plan is not ended here: the load stops before it does, and healing everything ends it.
 """
@@ -18,8 +18,8 @@ from quorate.cluster.wire.errors import QuorateError
 
 TTL_SPARE_S = 60.0
 """A run that dies leaves its faults this much longer; the proxy and the nodes end them by themselves."""
-ANSWER_S = 30.0
-"""A Python process on a busy machine, and a log to read."""
+READY_S = 20.0
+"""A Python process on a busy machine, and a log to read; while another fault leaves no majority, nobody becomes ready."""
 
 
 class Acting(Protocol):
@@ -33,7 +33,7 @@ class Acting(Protocol):
 class Watching(Protocol):
     """What is needed of an Observer."""
 
-    async def answer(self, name: str, within_s: float) -> None: ...
+    async def wait_ready(self, name: str, within_s: float) -> None: ...
 
 
 class Strikes:
@@ -50,6 +50,8 @@ class Strikes:
         """Whole sentences: what could not be begun or ended."""
         self.skipped: list[str] = []
         """What the seed drew for a moment at which it was not possible: nobody led, or the node was down already."""
+        self.drawn: set[str] = set()
+        """The ids of bands that the seed drew."""
 
     async def carry_out(self, plan: Sequence[Planned], duration_s: float) -> None:
         """From now on, for so long."""
@@ -91,11 +93,13 @@ class Strikes:
             self.troubles.append(f"`{planned.text}` could not be ended: {error.message}.")
             return
         for name in ongoing.nodes:
-            await self._observer.answer(name, ANSWER_S)
+            await self._observer.wait_ready(name, READY_S)
         self._close(number)
 
     def _close(self, number: int) -> None:
         planned, ongoing, start_ms = self._begun.pop(number)
+        if planned.drawn:
+            self.drawn.add(str(number))
         nodes = () if ongoing.links else ongoing.nodes
         touched = dict(ongoing.touched)
         self._bands[number] = FaultBand(

@@ -20,6 +20,8 @@ class Evidence:
 
     checks: tuple[Verdict, ...] = ()
     bands: tuple[FaultBand, ...] = ()
+    drawn: frozenset[str] = frozenset()
+    """The ids of those that the seed drew: one of them may come to nothing, as a torn frame does where none is sent, but not all."""
     acknowledged_before: int = 0
     acknowledged_during: int = 0
     """While a fault was on and a majority sound."""
@@ -86,11 +88,13 @@ def _inconclusive(evidence: Evidence) -> Iterator[str]:
     yield from evidence.troubles
     if evidence.unhealed:
         yield f"Not everything healed: {evidence.unhealed}."
+    untouched = [band for band in evidence.bands if not any(band.touched.values())]
     if not evidence.bands:
         yield "No fault was injected."
-    for band in evidence.bands:
-        if not any(band.touched.values()):
-            yield f"A fault touched no frame and no process: {band.text}."
+    elif len(untouched) == len(evidence.bands):
+        yield "No fault touched a frame or a process."
+    else:
+        yield from (f"A fault touched no frame and no process: {band.text}." for band in untouched if band.id not in evidence.drawn)
     counts = [("before", evidence.acknowledged_before), ("after", evidence.acknowledged_after)]
     if evidence.majority_ms:
         counts.insert(1, ("during", evidence.acknowledged_during))

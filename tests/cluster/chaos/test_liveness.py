@@ -4,7 +4,7 @@ from itertools import pairwise, permutations
 
 import pytest
 
-from quorate.cluster.chaos.liveness import gaps, has_sound_majority, left_majority, stalls, stretches
+from quorate.cluster.chaos.liveness import gaps, has_sound_majority, single, stalls, stretches
 from quorate.cluster.chaos.meter import Seen
 from quorate.cluster.chaos.record import FaultBand, Gap, Span
 from quorate.cluster.verify.history import Outcome
@@ -74,11 +74,16 @@ def test_a_deadline_counts_from_the_moment_at_which_a_majority_was_sound() -> No
     assert [] == stalls(acknowledged, [], 1_000)
 
 
-def test_a_fault_left_a_majority_if_there_was_one_in_all_of_its_time() -> None:
-    bands = [band("1", 0, 20, nodes=("n1",)), band("2", 10, 30, nodes=("n2",)), band("3", 40, None, nodes=("n3",))]
+def back(id: str, after_ms: float | None) -> Gap:
+    return Gap(id, None, after_ms, None, None)
 
-    assert {"3"} == left_majority(THREE, bands, (0, 50))
-    assert {"1", "3"} == left_majority(THREE, [bands[0], bands[2]], (0, 50))
+
+def test_a_fault_is_single_if_it_left_a_majority_and_no_other_came_before_the_service_was_back() -> None:
+    bands = [band("1", 0, 20, nodes=("n1",)), band("2", 30, 35, nodes=("n2",)), band("3", 40, None, nodes=("n3",))]
+
+    assert {"1", "2", "3"} == single(THREE, bands, [back("1", 5), back("2", None)], (0, 50))
+    assert {"3"} == single(THREE, bands, [back("1", 11), back("2", 1)], (0, 50))
+    assert {"2"} == single(THREE, [band("1", 0, 20, nodes=("n1", "n3")), bands[1]], [], (0, 50))
 
 
 def seen(*rows: tuple[float, float, Outcome]) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""Faults carried out: in the plan's order, ended when their node answers, and those that last to the end left to the healing."""
+"""Faults carried out: in the plan's order, ended when their node is ready, and those that last to the end left to the healing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 class Fakes:
-    """Acts and observer in one: what was done, in order. Nodes in `silent` answer when they are taken out of it."""
+    """Acts and observer in one: what was done, in order. Nodes in `silent` are ready when their event is set."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -35,7 +35,7 @@ class Fakes:
         self.done.append(f"end {ongoing.fault}")
         return ongoing
 
-    async def answer(self, name: str, within_s: float) -> None:
+    async def wait_ready(self, name: str, within_s: float) -> None:
         if name in self.silent:
             await self.silent[name].wait()
 
@@ -79,12 +79,12 @@ async def test_faults_begin_and_end_in_the_order_of_the_plan_and_the_last_is_lef
     )
 
 
-async def test_a_fault_waits_for_those_before_it_until_their_nodes_answer_again(fakes: Fakes) -> None:
+async def test_a_fault_waits_for_those_before_it_until_their_nodes_are_ready_again(fakes: Fakes) -> None:
     fakes.silent["n1"] = asyncio.Event()
     made = strikes(fakes)
     carrying = asyncio.ensure_future(made.carry_out(plan(("kill n1", 0, 0.01), ("kill n2", 0.02, 10)), 60))
     await until(lambda: "end kill n1" in fakes.done, "the end of n1's")
-    assert () == made.bands, "n1 does not answer yet"
+    assert () == made.bands, "n1 is not ready yet"
     fakes.silent["n1"].set()
     await until(lambda: "begin kill n2" in fakes.done, "the beginning of n2's")
 

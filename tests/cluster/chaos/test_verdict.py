@@ -46,7 +46,8 @@ def test_a_sound_run_passes() -> None:
         ({"troubles": ("The run was interrupted.",)}, I, "The run was interrupted."),
         ({"unhealed": "n1 is still faulty"}, I, "Not everything healed: n1 is still faulty."),
         ({"bands": ()}, I, "No fault was injected."),
-        ({"bands": (replace(KILLED, touched={"processes": 0}),)}, I, "A fault touched no frame and no process: kill leader (n1)."),
+        ({"bands": (replace(KILLED, touched={"processes": 0}),)}, I, "No fault touched a frame or a process."),
+        ({"bands": (replace(KILLED, touched={}),), "drawn": frozenset({"1"})}, I, "No fault touched a frame or a process."),
         ({"bands": (KILLED, replace(KILLED, touched={}))}, I, "A fault touched no frame and no process: kill leader (n1)."),
         ({"acknowledged_before": 999}, I, "Only 999 operations were acknowledged before the faults; fewer than 1,000 show nothing."),
         ({"acknowledged_during": 999}, I, "Only 999 operations were acknowledged during the faults; fewer than 1,000 show nothing."),
@@ -56,6 +57,12 @@ def test_a_sound_run_passes() -> None:
 )
 def test_each_reason_alone_takes_the_pass_away(change: dict[str, object], verdict: RunVerdict, reason: str) -> None:
     assert (verdict, (reason,)) == judge(replace(SOUND, **change))  # type: ignore[arg-type]
+
+
+def test_one_of_many_that_the_seed_drew_may_come_to_nothing() -> None:
+    bands = (KILLED, replace(KILLED, id="2", touched={"frames torn": 0}))
+
+    assert RunVerdict.PASSED is judge(replace(SOUND, bands=bands, drawn=frozenset({"2"})))[0]
 
 
 def test_nothing_is_asked_of_a_time_without_a_majority() -> None:
