@@ -291,7 +291,7 @@ class Pipe:
             self.break_off("a frame was torn")
             return False
         if (seen := parcel.frame.seen) is not None:
-            seen.arrivals_ns.append(now_ns)
+            seen.arrivals_ns += (now_ns,)
         if fault.slicer is None:
             out.append(data)
             return True
