@@ -25,7 +25,7 @@ from quorate.cluster.chaos.healing import Healed, Healing
 from quorate.cluster.chaos.link_acts import LinkActs
 from quorate.cluster.chaos.link_faults import Names
 from quorate.cluster.chaos.member_acts import MemberActs, MemberFault
-from quorate.cluster.chaos.node_faults import Restart, Transfer
+from quorate.cluster.chaos.node_faults import PromoteByHand, Restart, Transfer
 from quorate.cluster.chaos.ongoing import Ongoing
 from quorate.cluster.chaos.patience import thoroughly
 from quorate.cluster.chaos.process_acts import ProcessActs
@@ -115,7 +115,7 @@ class Acts:
             await self._take_back(ongoing)
             raise
         ongoing.began_ns = self._clock.now_ns()
-        if isinstance(fault, (Restart, Transfer)):
+        if isinstance(fault, (Restart, Transfer, PromoteByHand)):
             await self.end(ongoing)
         return ongoing
 

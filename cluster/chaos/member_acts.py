@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 
 from quorate.cluster.chaos.decay import flip_bit
-from quorate.cluster.chaos.node_faults import FlipBit, Learner, Remove, Transfer, WipeDisk
+from quorate.cluster.chaos.node_faults import FlipBit, Learner, PromoteByHand, Remove, Transfer, WipeDisk
 from quorate.cluster.chaos.ongoing import Ongoing
 from quorate.cluster.chaos.patience import thoroughly
 from quorate.cluster.chaos.units import NotAFault
@@ -20,6 +20,7 @@ from quorate.cluster.client import Client, connect
 from quorate.cluster.local import LocalCluster
 from quorate.cluster.local.logs import readable, tail
 from quorate.cluster.wire.errors import BadRequest, ChangeRefused, QuorateError, Unavailable
+from quorate.protocols.core import PromoteByHand as Promotion
 
 CHANGE_S = 30.0
 """A change waits for a majority, a promotion for the learner to catch up."""
@@ -29,7 +30,7 @@ RETRY_S = 0.2
 REFUSES_S = 20.0
 """A node reads its log before it refuses it."""
 GROUP = "default"
-MemberFault = Remove | Learner | Transfer | WipeDisk | FlipBit
+MemberFault = Remove | Learner | Transfer | PromoteByHand | WipeDisk | FlipBit
 
 
 class MemberActs:
@@ -44,6 +45,11 @@ class MemberActs:
                     status = await client.status()
                 ongoing.nodes = (status.groups[GROUP].leader,)
                 ongoing.add("leaderships handed over", 1)
+            case PromoteByHand():
+                async with self._client() as client:
+                    for name in ongoing.nodes:
+                        await client.reconfigure(Promotion(name), timeout=CHANGE_S)
+                        ongoing.add("primaries made by hand", 1)
             case Remove() | Learner():
                 async with self._client() as client:
                     for name in ongoing.nodes:
@@ -85,7 +91,7 @@ class MemberActs:
                     await self.replace_disk(name)
                 case Learner():
                     await self._insist(lambda client, name=name: client.promote_member(name))  # type: ignore[misc]
-                case Transfer():
+                case Transfer() | PromoteByHand():
                     pass
 
     async def replace_disk(self, name: str) -> None:

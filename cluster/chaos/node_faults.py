@@ -240,3 +240,16 @@ class Transfer:
 
     def __str__(self) -> str:
         return f"transfer {said(self.nodes)}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteByHand:
+    """A node of a log-shipping cluster is made the primary, whatever the old one does: what it had not yet shipped is lost."""
+
+    nodes: Names
+    verb: ClassVar[str] = "promote-by-hand"
+    kind: ClassVar[str] = MEMBERS
+    ends_itself: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"promote-by-hand {said(self.nodes)}"

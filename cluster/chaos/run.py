@@ -201,7 +201,10 @@ class ChaosRun:
             await asyncio.sleep(LOOK_S)
 
     async def _final_reads(self) -> None:
-        await asyncio.gather(*(self._workers.read_back(name, READ_BACK_S) for name in self._stand.names))
+        try:
+            await asyncio.gather(*(self._workers.read_back(name, READ_BACK_S) for name in self._stand.names))
+        except QuorateError as error:
+            raise Broken(f"A final read was not answered: {error.message}") from None
         problem = await self._stand.converge(self._observer, self._order.scenario.expect.converge_within_s)
         if problem:
             self._found.unconverged = problem

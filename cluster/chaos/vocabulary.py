@@ -45,6 +45,7 @@ from quorate.cluster.chaos.node_faults import (
     Learner,
     LyingDisk,
     Pause,
+    PromoteByHand,
     Remove,
     Restart,
     SlowDisk,
@@ -60,7 +61,7 @@ Shaped = Partition | Isolate | Minority | OneWay | Bridge | Ring | Flapping | Sw
 OnLinks = Shaped | PerLink | Mix
 OnProcesses = Kill | Stop | Restart | Pause
 OnDisks = SlowDisk | StallDisk | FullDisk | FailDisk | LyingDisk | FlipBit | WipeDisk
-OnMembers = Remove | Learner | Transfer
+OnMembers = Remove | Learner | Transfer | PromoteByHand
 OnNodes = OnProcesses | Clock | OnDisks | OnMembers
 Fault = OnLinks | OnNodes
 
@@ -188,6 +189,7 @@ VERBS: dict[str, Verb] = {
     "remove": Verb(NODES, lambda words: Remove(words.nodes()), "remove n3"),
     "learner": Verb(NODES, lambda words: Learner(words.nodes()), "learner n3"),
     "transfer": Verb("[NODE]", lambda words: Transfer(words.nodes(())), "transfer n2"),
+    "promote-by-hand": Verb("NODE", lambda words: PromoteByHand((words.node(),)), "promote-by-hand n2"),
 }
 SYNONYMS = {
     "halves": "partition",

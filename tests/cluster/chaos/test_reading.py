@@ -126,6 +126,6 @@ def test_every_scenario_of_the_package_is_sound_and_has_its_files_name(name: str
 def test_the_scenarios_that_were_promised_are_there() -> None:
     promised = """leader-kill-loop rolling-pause minority-partition majority-partition one-way bridge majorities-ring flapping
     jitter-and-reorder drop-and-duplicate corrupt-frames slow-disk full-disk clock-jumps membership-churn snapshot-catch-up
-    all-crash-restart everything control-lying-disks control-no-sessions"""
+    all-crash-restart everything control-lying-disks control-no-sessions control-log-shipping"""
 
     assert set() == set(promised.split()) - set(reading.names())
