@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SEEDS = 100
 SEEDS_QUICK = 15
 SEEDS_MAX = 100_000
-SECONDS = 1.0
+SECONDS = 0.7
 ROUNDS = 6
 """As few as decide something with an interval of their own (compare/figures.py)."""
 TRIALS = 6

@@ -87,7 +87,7 @@ def questions() -> Iterator[Question]:
     for nodes in LAG_NODES:
         for lag in LAGS:
             needed = "whom a quorum needs" if nodes == LAG_NODES[0] else "without whom there is a quorum"
-            behind = f"{nodes} nodes, a follower {lag:,} writes behind, {needed}"
+            behind = f"{nodes} nodes, " + (f"a follower {lag:,} writes behind, {needed}" if lag else "nobody behind")
             yield Question(SERVES_FIRST, behind, f"lag.{nodes}.{lag}.served", "raft", "zab", "ms", "from leading to the first write", 1)
     for nodes in LAG_NODES:
         for lag in LAGS[1:]:

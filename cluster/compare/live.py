@@ -34,8 +34,8 @@ WARM_S = 0.3
 WRITERS = 4
 """Loops that write while the leader is killed."""
 BEFORE_KILL_S = 0.5
-AFTER_KILL_S = 3.0
-"""Three election timeouts: whoever has not recovered by then is measured as that long."""
+AFTER_KILL_S = 2.0
+"""Two election timeouts: whoever has not recovered by then is measured as that long."""
 FAILOVER_S = BEFORE_KILL_S + AFTER_KILL_S + 2.0
 """With the restart of the node that was killed."""
 START_S = 3.0
