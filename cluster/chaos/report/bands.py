@@ -23,7 +23,7 @@ FAMILY = {
     **dict.fromkeys(("kill", "stop", "restart", "pause"), "process"),
     "clock": "clock",
     **dict.fromkeys(("slow-disk", "stall-disk", "full-disk", "fail-disk", "lying-disk", "flip-bit", "wipe-disk"), "disk"),
-    **dict.fromkeys(("remove", "learner", "transfer"), "members"),
+    **dict.fromkeys(("remove", "learner", "transfer", "promote-by-hand"), "members"),
 }
 """A colour for each; kinds that are not here have one of their own together."""
 
