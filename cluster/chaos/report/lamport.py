@@ -8,6 +8,7 @@ Source of the form: Lamport, "Time, Clocks, and the Ordering of Events in a Dist
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from markupsafe import Markup
 
@@ -46,6 +47,11 @@ class Row:
     said: str = ""
     rightward: bool = True
     """On which side of the lane that is said."""
+    y: float = 0.0
+
+
+def _time(row: Row) -> Ms:
+    return row.at_ms
 
 
 @dataclass(slots=True)
@@ -56,8 +62,6 @@ class Chart:
     """From left to right: clients, then nodes."""
     nodes: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
-    _places: dict[int, float] = field(default_factory=dict)
-    _times: list[Ms] = field(default_factory=list)
 
     def add(self, row: Row) -> Row:
         self.rows.append(row)
@@ -65,19 +69,16 @@ class Chart:
 
     def settle(self) -> None:
         self.rows.sort(key=lambda row: (row.at_ms, row.order))
-        self._places = {id(row): HEAD + ROW * (number + 0.5) for number, row in enumerate(self.rows)}
-        self._times = [row.at_ms for row in self.rows]
-
-    def y(self, row: Row) -> float:
-        return self._places[id(row)]
+        for number, row in enumerate(self.rows):
+            row.y = HEAD + ROW * (number + 0.5)
 
     def y_of(self, ms: Ms) -> float:
         """Of a moment that may be no event's: before the first event that is not earlier."""
-        return HEAD + ROW * bisect_left(self._times, ms)
+        return HEAD + ROW * bisect_left(self.rows, ms, key=_time)
 
     def y_after(self, ms: Ms) -> float:
         """The same, behind all that happened in it."""
-        return HEAD + ROW * bisect_right(self._times, ms)
+        return HEAD + ROW * bisect_right(self.rows, ms, key=_time)
 
     def width(self, lane: str) -> float:
         """Between nodes there is more to be drawn than beside clients."""
@@ -149,14 +150,18 @@ def _operations(record: RunRecord, from_ms: Ms, until_ms: Ms, centre: Ms) -> tup
     for check in record.checks:
         for finding in check.findings:
             for each in finding.operations:
-                returned_ns = each.returned_ns if each.returned_ns is not None else each.called_ns
-                if each.called_ns and each.called_ns / NS_PER_MS <= until_ms and returned_ns / NS_PER_MS >= from_ms:
+                if each.called_ns and each.called_ns / NS_PER_MS <= until_ms and _returned_ms(each) >= from_ms:
                     found[each.called, each.process] = each
     by_process: dict[int, list[Operation]] = {}
-    for each in sorted(found.values(), key=lambda each: abs((each.returned_ns or each.called_ns) / NS_PER_MS - centre)):
+    for each in sorted(found.values(), key=lambda each: abs(_returned_ms(each) - centre)):
         by_process.setdefault(each.process, []).append(each)
     kept = list(by_process.values())[:PROCESSES_MAX]
     return [each for operations in kept for each in operations], len(by_process) - len(kept)
+
+
+def _returned_ms(each: Operation) -> Ms:
+    """One that never returned may still take effect."""
+    return inf if each.returned is None or each.returned_ns is None else each.returned_ns / NS_PER_MS
 
 
 def _process(number: int) -> str:
@@ -168,9 +173,8 @@ def _bar_rows(chart: Chart, each: Operation, from_ms: Ms, until_ms: Ms) -> tuple
     said = words.short(words.operation(each, with_key=True), COLUMNS)
     lane = _process(each.process)
     call = chart.add(Row(max(each.called_ns / NS_PER_MS, from_ms), 0, lane, said))
-    if each.returned is None or each.returned_ns is None or each.returned_ns / NS_PER_MS > until_ms:
-        return each, call, None
-    return each, call, chart.add(Row(each.returned_ns / NS_PER_MS, 2, lane))
+    returned_ms = _returned_ms(each)
+    return each, call, chart.add(Row(returned_ms, 2, lane)) if returned_ms <= until_ms else None
 
 
 def _arrow_rows(chart: Chart, shown: Iterable[Flight]) -> Iterator[tuple[Flight, Row, Row | None]]:
@@ -193,7 +197,7 @@ def _draw(
     arrows: list[tuple[Flight, Row, Row | None]],
 ) -> Markup:
     drawn = [_life(record, chart, lane) for lane in chart.lanes]
-    drawn += [drawing.text(MARGIN - 12, chart.y(row) + 4, _moment(row.at_ms), "tick", "end") for row in _first_of_each_time(chart.rows)]
+    drawn += [drawing.text(MARGIN - 12, row.y + 4, _moment(row.at_ms), "tick", "end") for row in _first_of_each_time(chart.rows)]
     drawn.append(drawing.text(MARGIN - 12, 18, "ms", "tick", "end"))
     if record.violation_ms is not None:
         y = chart.y_after(record.violation_ms)
@@ -238,8 +242,8 @@ def _life(record: RunRecord, chart: Chart, lane: str) -> Markup:
 
 
 def _bar(chart: Chart, each: Operation, call: Row, back: Row | None) -> Markup:
-    x, top = chart.x(_process(each.process)), chart.y(call)
-    bottom = chart.y(back) if back is not None else chart.bottom
+    x, top = chart.x(_process(each.process)), call.y
+    bottom = back.y if back is not None else chart.bottom
     whole = f"{words.short(words.operation(each, with_key=True), words.CELL_COLUMNS)}\n{words.OUTCOMES[each.outcome]}"
     return element(
         "g",
@@ -250,7 +254,7 @@ def _bar(chart: Chart, each: Operation, call: Row, back: Row | None) -> Markup:
 
 def _arrow(chart: Chart, flight: Flight, sent: Row, arrived: Row | None) -> Markup:
     source, _, destination = flight.link.partition(">")
-    x1, x2, y1 = chart.x(source), chart.x(destination), chart.y(sent)
+    x1, x2, y1 = chart.x(source), chart.x(destination), sent.y
     rightward = 1 if x2 > x1 else -1
     x1, x2 = x1 + 4 * rightward, x2 - 5 * rightward
     took = "" if flight.arrived_ms is None else f", arrived after {span(flight.arrived_ms - flight.sent_ms)}"
@@ -261,12 +265,12 @@ def _arrow(chart: Chart, flight: Flight, sent: Row, arrived: Row | None) -> Mark
         parts.append(_path(f"M{x1:.1f},{y1:.1f}L{middle:.1f},{y1 + ROW * 0.8:.1f}", flight.fate))
         parts.append(_end(middle, y1 + ROW * 0.8, flight.fate))
     elif flight.fate == "held":
-        y2 = chart.y(arrived)
+        y2 = arrived.y
         wall = max(y1 + 4, y2 - ROW * 0.8)
         route = f"M{x1:.1f},{y1:.1f}L{middle:.1f},{y1 + 4:.1f}V{wall:.1f}L{x2:.1f},{y2:.1f}"
         parts += [_path(route, "held", tip=True), _end(middle, y1 + 4, "held")]
     else:
-        y2 = chart.y(arrived)
+        y2 = arrived.y
         parts.append(_path(f"M{x1:.1f},{y1:.1f}L{x2:.1f},{y2:.1f}", flight.fate, tip=True))
         if flight.fate == "corrupted":
             parts.append(_end(middle, y1 + (y2 - y1) * 0.55, "corrupted"))
@@ -274,7 +278,7 @@ def _arrow(chart: Chart, flight: Flight, sent: Row, arrived: Row | None) -> Mark
 
 
 def _label(chart: Chart, row: Row) -> Markup:
-    x, y = chart.x(row.lane), chart.y(row) - LIFTED
+    x, y = chart.x(row.lane), row.y - LIFTED
     return drawing.text(x + 9, y, row.said, "frame-name") if row.rightward else drawing.text(x - 9, y, row.said, "frame-name", "end")
 
 

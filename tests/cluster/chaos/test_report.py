@@ -18,6 +18,7 @@ from quorate.cluster.chaos.report.scale import LEFT, WIDTH, Scale, line_through
 from quorate.cluster.chaos.vocabulary import VERBS
 from quorate.cluster.cli.chaos_report import report
 from quorate.cluster.cli.exits import Answer, Exit, Misused
+from quorate.cluster.verify.history import Outcome
 from quorate.cluster.verify.report import setting
 from quorate.cluster.verify.verdict import Answer as CheckAnswer
 from quorate.cluster.verify.verdict import Verdict
@@ -323,6 +324,19 @@ def test_the_clients_that_heard_something_nearest_to_the_violation_have_a_line_a
     assert drawn is not None
     assert [f"process {at}" for at in range(14, 20)] == re.findall(r">(process \d+)<", str(drawn.drawing))
     assert "14 more clients in this time not drawn." == drawn.missing
+
+
+def test_a_call_from_before_the_frames_that_never_returned_is_drawn_and_one_that_returned_before_them_is_not() -> None:
+    [check, _] = violated().checks
+    template = check.findings[0].operations[0]
+    earlier = replace(template, process=7, called=90, called_ns=10**9, returned_ns=2 * 10**9)
+    pending = replace(template, process=8, called=91, called_ns=10**9, returned=None, returned_ns=None, outcome=Outcome.UNKNOWN)
+    finding = replace(check.findings[0], operations=(earlier, pending), order=(), states=(), stuck=())
+    drawn = lamport.lamport(replace(violated(), checks=(replace(check, findings=(finding,)),)))
+
+    assert drawn is not None
+    assert ["process 8"] == re.findall(r">(process \d+)<", str(drawn.drawing))
+    assert 'class="asked open"' in drawn.drawing
 
 
 def test_without_frames_there_is_no_diagram() -> None:
