@@ -259,7 +259,9 @@ def test_the_square_begins_at_the_worst_moment_and_holds_all_others() -> None:
 def test_the_square_begins_at_the_violation_where_no_link_was_broken() -> None:
     whole = (Reachability(0, {}), Reachability(100, {"n1>n2": "open"}))
 
-    assert 7_412 == matrix.matrix(replace(violated(), reachability=whole)).shown_ms
+    square = matrix.matrix(replace(violated(), reachability=whole))
+    assert 7_412 == square.shown_ms
+    assert [{}, {}] == json.loads(square.moments)["links"]
     assert 0 == matrix.matrix(replace(passed(), reachability=whole)).shown_ms
 
 
