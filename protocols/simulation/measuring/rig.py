@@ -14,7 +14,7 @@ from quorate.protocols.simulation.node import Node
 from quorate.protocols.simulation.policy import PPM
 from quorate.protocols.simulation.schedule import MICROSECOND, MILLISECOND, SECOND
 from quorate.protocols.simulation.swarm import Settings
-from quorate.protocols.simulation.workload import Operation, Outcome
+from quorate.protocols.simulation.workload import Operation, Outcome, Settle
 from quorate.protocols.simulation.world import World
 
 VALUE = b"v" * 100
@@ -246,26 +246,24 @@ class Rig(World):
         """One request to one node, now."""
         return self.ask_many(node, 1, kind)[0]
 
-    def ask_many(self, node: Node, count: int, kind: str = "write", then: Callable[[Request], None] | None = None) -> list[Request]:
+    def ask_many(self, node: Node, count: int, kind: str = "write") -> list[Request]:
         """So many requests that meet in one turn of the node."""
         made = []
         for _ in range(count):
             data = self.command() if kind == "write" else b"r k%07d" % (self._writes % KEYS)
             request = Request(Operation(kind, lambda *_: None, data), self.now)
-            request.operation.settle = self._settler(request, then)
+            request.operation.settle = self._settler(request)
             request.operation.node = node.name
             made.append(request)
         node.requests.queued.extend(request.operation for request in made)
         node.turn()
         return made
 
-    def _settler(self, request: Request, then: Callable[[Request], None] | None) -> Callable[[Operation, Outcome, NodeId | None], None]:
+    def _settler(self, request: Request) -> Settle:
         def settle(operation: Operation, outcome: Outcome, leader: NodeId | None) -> None:
             request.ended_ns, request.outcome, request.leader = self.now, outcome, leader
             if operation.kind == "write" and outcome is Outcome.DONE:
                 request.disks = sum(holds(node, operation) for node in self.nodes.values())
-            if then is not None:
-                then(request)
 
         return settle
 
