@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -92,7 +92,7 @@ def up(
         cluster.directory.hold_up()  # says who holds it
     if not detach:
         cluster.directory.hold_up()
-    _warn(cluster.record.engine)
+    _warn(cluster.record.engine, output.complain if json else output.line)
     if json:
         output.document(_started_json(cluster))
     elif detach:
@@ -151,11 +151,11 @@ def _check(settings: "Settings", engine: str) -> None:
     load(None, node_settings(sample, "n1", Path("data")))
 
 
-def _warn(engine: str) -> None:
+def _warn(engine: str, say: Callable[[str], None]) -> None:
     from quorate.cluster.runtime.config import UNSAFE
 
     if (unsafe := UNSAFE.get(engine)) is not None:
-        output.complain(f"warning: {unsafe}")
+        say(f"warning: {unsafe}")
 
 
 def _start(cluster: "LocalCluster") -> None:

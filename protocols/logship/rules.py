@@ -91,6 +91,10 @@ class Rules:
         """The heir holds the whole log, durably, and so does the primary, which takes in nothing new meanwhile."""
         return match == last
 
+    def may_take_over(self, log: Log, index: int, term: int) -> bool:
+        """The heir looks for itself: it holds exactly the log that was handed over, durably."""
+        return log.term_at(index) == term and log.last == index <= log.durable
+
     def heir_to_persist(self, heir: NodeId) -> NodeId:
         """The primary has stepped down, durably, before the heir is told: a lost or late message then costs time, not writes."""
         return heir

@@ -62,8 +62,7 @@ class Succession:
     def on_take_over(self, message: TakeOver) -> None:
         """The primary has stepped down for this node, if it still is the node that the primary saw."""
         state, log = self.state, self.state.log
-        holds = log.term_at(message.index) == message.term and log.last == message.index <= log.durable
-        if state.number and holds:
+        if state.number and state.rules.may_take_over(log, message.index, message.term):
             self._promote(Heir(by_hand=False))
         else:
             state.note("take_over_declined", index=message.index, last=log.last)

@@ -14,7 +14,7 @@ from quorate.protocols.core import Configuration, Core, Effects, Entry, Kind, Me
 from quorate.protocols.log import unpack
 from quorate.protocols.logship import Logship
 from quorate.protocols.logship.messages import Ship, Shipped
-from quorate.protocols.logship.roles import Primary, Retired
+from quorate.protocols.logship.roles import Heir, Primary
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.invariants import (
     ANSWER_TRUE,
@@ -69,6 +69,8 @@ class History:
     """The highest index that anyone has committed in this generation."""
     floor: int = 0
     """Clients have seen the effect of this index."""
+    succeeded: bool = False
+    """Its primary has handed over: nothing more commits in it."""
     acked: dict[str, int] = field(default_factory=dict)
     """How far each disk has acknowledged."""
 
@@ -101,6 +103,8 @@ class LogshipWatch(Watch):
         self.ledger: RewrittenLedger = RewrittenLedger(bootstrap)
         self._places: dict[Place, Written] = {}
         self._histories: dict[int, History] = {}
+        self._handed_over: dict[int, int] = {}
+        """By generation that began in good order: the one before it."""
         self._answered: dict[Place, int] = {}
         """Acknowledged writes: their tokens."""
         self.lost: set[Place] = set()
@@ -162,6 +166,9 @@ class LogshipWatch(Watch):
         for refused in effects.refused:
             self.ledger.refused(refused.token, str(node))
         before, node.term, node.commit = node.term, term, commit
+        begins = isinstance(core, Logship) and isinstance(core.state.role, Heir | Primary) and before < term
+        if begins and all(note.kind != "promoted_by_hand" for note in effects.notes):
+            self._handed_over[term] = before
         if leads:
             self._begins(node, core, term)
         if effects.committed:
@@ -257,37 +264,24 @@ class LogshipWatch(Watch):
 
     def _begins(self, node: "Node", core: Core, term: int) -> None:
         assert isinstance(core, Logship)
-        role = core.state.role
-        assert isinstance(role, Primary)
         history = self._histories.get(term)
         if history is None:
             terms = {index: entry.term for index, entry in node.written.entries.items()}
             history = self._histories[term] = History(node.storage, terms)
             history.floor = max((index for index, at in self._answered if node.written.holds(index, at)), default=0)
-            if not role.by_hand:
-                self._begins_in_good_order(node, term)
+            former = self._handed_over.get(term)
+            if former in self._histories:
+                self._begins_in_good_order(node, former)
         elif history.primary != node.storage:
             raise Violation(ONE_PRIMARY, f"{node} is primary of generation {term}, which {history.primary} was")
 
-    def _begins_in_good_order(self, node: "Node", term: int) -> None:
-        """Whoever stepped down for it held everything that its generation has committed, and so does this one."""
-        former = [
-            generation
-            for generation, history in self._histories.items()
-            if generation < term and any(self._retired_for(other, node, generation) for other in self._nodes.values())
-        ]
-        for generation in former:
-            end = self._histories[generation].committed
-            at = self._histories[generation].terms.get(end)
-            if at is not None and not node.written.holds(end, at):
-                raise Violation(GOOD_ORDER, f"{node} takes over from generation {generation} without {end} of {at}")
-
-    @staticmethod
-    def _retired_for(other: "Node", heir: "Node", generation: int) -> bool:
-        core = other.core
-        if not isinstance(core, Logship) or not isinstance(core.state.role, Retired):
-            return False
-        return core.state.generation == generation and core.state.role.heir == heir.name
+    def _begins_in_good_order(self, node: "Node", former: int) -> None:
+        """Whoever stepped down for this node held all that its generation has committed, and commits nothing more."""
+        history = self._histories[former]
+        history.succeeded = True
+        at = history.terms.get(history.committed)
+        if at is not None and not node.written.holds(history.committed, at):
+            raise Violation(GOOD_ORDER, f"{node} takes over from generation {former} without {history.committed} of {at}")
 
     def _commits(self, node: "Node", core: Core, committed: list[Entry], leads: bool, before: int) -> None:
         """`before` is the generation in which the turn began: it may have heard of these, and then of newer generations."""
@@ -301,6 +295,8 @@ class LogshipWatch(Watch):
         if generation is None:
             raise Violation(PREFIX, f"{node} commits {last.index} of {last.term}; no primary from {before} to {node.term} has")
         history = self._histories[generation]
+        if history.succeeded and last.index > history.committed:
+            raise Violation(GOOD_ORDER, f"{node} commits {last.index} in generation {generation}, which another has taken over")
         history.committed = max(history.committed, last.index)
         self._is_on_primary(node, generation, last)
         if leads:

@@ -56,6 +56,7 @@ async def test_killing_all_at_once_loses_nothing(cluster: LocalCluster) -> None:
         assert [] == await load.verify()
 
 
+@pytest.mark.failover
 async def test_killing_followers_in_turn_loses_nothing(cluster: LocalCluster) -> None:
     async with Workload(cluster.endpoints) as load:
         for name in cluster.names:

@@ -15,6 +15,7 @@ TABLES = {
     "raft": "quorate.protocols.simulation.ablations.raft",
     "zab": "quorate.protocols.simulation.ablations.zab",
     "kraft": "quorate.protocols.simulation.ablations.kraft",
+    "logship": "quorate.protocols.simulation.ablations.logship",
 }
 """By engine: the module that holds its ROWS."""
 
