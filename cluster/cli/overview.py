@@ -221,7 +221,13 @@ def other_groups(view: View) -> str:
     parts = [f"{leader} leads {_some(names)}" for leader, names in sorted(led.items()) if leader]
     if "" in led:
         parts.append(f"nobody leads {_some(led[''])}")
-    return f"{len(leaders)} groups: {'; '.join(parts)}."
+    lacking = [node for node in view.nodes if node.said and node.said.unknown_groups]
+    lacks = "".join(
+        f" {node.name} does not host {_some(node.said.unknown_groups)}: name them in its configuration and restart it."
+        for node in lacking
+        if node.said
+    )
+    return f"{len(leaders)} groups: {'; '.join(parts)}.{lacks}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -62,6 +62,8 @@ class NodeStatus:
     client_address: str = ""
     http_address: str = ""
     groups: Mapping[str, GroupStatus] = field(default_factory=dict)
+    unknown_groups: tuple[str, ...] = ()
+    """Peers speak of these, but this node does not host them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ def decode_status(body: object) -> NodeStatus:
     """The reply to `status`. ProtocolError if it is none."""
     body = _map(body)
     groups = {str(name): _group(group) for name, group in _map(body.get("groups", {})).items()}
-    return _make(NodeStatus, body, groups=groups)
+    unknown = body.get("unknown_groups", [])
+    if not isinstance(unknown, list):
+        raise ProtocolError(f"unknown_groups are a list, not {unknown!r:.100}")
+    return _make(NodeStatus, body, groups=groups, unknown_groups=tuple(map(str, unknown)))
 
 
 def decode_snapshot(body: object) -> SnapshotInfo:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from msgpack import Packer, unpackb
 
-from quorate.cluster.wire.codec import shape_of
+from quorate.cluster.wire.codec import encode, shape_of
 from quorate.cluster.wire.rpc import NOTIFICATION, Outbox, pack
 from quorate.protocols.core import TAGS, Message
 
@@ -27,11 +27,9 @@ _pack_rows: Callable[[object], bytes] = Packer(autoreset=True).pack
 class Gathering:
     """What is to leave for one peer at the end of this turn: a frame for each kind of message."""
 
-    def __init__(self, outbox: Outbox, send: Callable[[bytes], None], alone: Callable[[str, Message], bytes]) -> None:
-        """`alone` makes the frame of a message that finds no company."""
+    def __init__(self, outbox: Outbox, send: Callable[[bytes], None]) -> None:
         self._outbox = outbox
         self._send = send
-        self._alone = alone
         self._waiting: dict[type[Message], list[tuple[str, Message]]] = {}
 
     def add(self, group: str, message: Message) -> None:
@@ -44,7 +42,13 @@ class Gathering:
         for kind, rows in waiting.items():
             for first in range(0, len(rows), ROWS_MAX):
                 part = rows[first : first + ROWS_MAX]
-                self._send(together(kind, part) if len(part) > 1 else self._alone(*part[0]))
+                self._send(together(kind, part) if len(part) > 1 else alone(*part[0]))
+
+
+def alone(group: str, message: Message) -> bytes:
+    """A message in a frame of its own."""
+    payload = encode(message)
+    return pack((NOTIFICATION, "m", (group, zlib.crc32(payload), payload)))
 
 
 def together(kind: type[Message], rows: list[tuple[str, Message]]) -> bytes:

@@ -113,7 +113,10 @@ class Driver:
         self.wake()
 
     def look(self) -> None:
-        self._carrier.look()
+        try:
+            self._carrier.look()
+        except Exception as error:
+            self._carrier.fail(error)
 
     def work(self) -> None:
         self.is_woken = False

@@ -108,8 +108,7 @@ class Hosting:
         """All at once: a hello speaks for every group."""
         self._groups.update((hosted.replica.group, hosted) for hosted in made)
         if len(made) > 1:
-            for link in self._network.links.values():
-                link.drop("said hello before the groups were there")
+            self._network.groups_known()
         self._on_configuration(made[0].replica)
         for hosted in made:
             hosted.replica.start()

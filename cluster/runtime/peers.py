@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import get_origin
 
-from quorate.cluster.runtime.beats import Gathering, apart
+from quorate.cluster.runtime.beats import Gathering, alone, apart
 from quorate.cluster.runtime.config import split_address
 from quorate.cluster.runtime.handshake import PROTOCOL_VERSION, Hello, Party, Welcome
 from quorate.cluster.runtime.logs import logger
-from quorate.cluster.wire.codec import decode, encode
+from quorate.cluster.wire.codec import decode
 from quorate.cluster.wire.errors import BadRequest, ProtocolError, QuorateError, from_wire, to_wire
-from quorate.cluster.wire.rpc import NOTIFICATION, PEER_FRAME_MAX, REQUEST, RESPONSE, Outbox, Stream, pack
+from quorate.cluster.wire.rpc import PEER_FRAME_MAX, REQUEST, RESPONSE, Outbox, Stream, pack
 from quorate.cluster.wire.sockets import end_if_silent
 from quorate.protocols.core import Configuration, Message, NodeId
 
@@ -170,7 +170,7 @@ class PeerLink:
         self.peer = peer
         self.address = address
         self._stream: PeerOutbound | None = None
-        self.beats = Gathering(network.outbox, self.send, _alone)
+        self.beats = Gathering(network.outbox, self.send)
         self._dial_now = asyncio.Event()
         self.dropped_count = 0
         self.refusal = ""
@@ -308,6 +308,14 @@ class PeerNetwork:
             if name not in self.links:
                 self.links[name] = PeerLink(self, name, address)
 
+    def groups_known(self) -> None:
+        """The further groups are there: who may be heard in them, and say hello anew where we did before we could speak for them."""
+        for connection in self.inbound:
+            if connection.hello is not None:
+                connection.strange_in = self.party.strange_in(connection.hello)
+        for link in self.links.values():
+            link.drop("said hello before the groups were there")
+
     def group_changed(self, group: str, configuration: Configuration) -> None:
         """A further group has another configuration: who is heard in it?"""
         for connection in self.inbound:
@@ -344,7 +352,7 @@ class PeerNetwork:
             link.beats.add(group, message)
             return
         if message is not self._last_message or group != self._last_group:
-            self._last_frame = _alone(group, message)
+            self._last_frame = alone(group, message)
             self._last_message, self._last_group = message, group
         link.send(self._last_frame)
 
@@ -374,12 +382,6 @@ class PeerNetwork:
 
     def on_refused(self, peer: NodeId, error: Exception) -> None:
         self._log.warning("peer refused", peer=peer, reason=str(error))
-
-
-def _alone(group: str, message: Message) -> bytes:
-    """A message in a frame of its own."""
-    payload = encode(message)
-    return pack((NOTIFICATION, "m", (group, zlib.crc32(payload), payload)))
 
 
 class GroupTransport:

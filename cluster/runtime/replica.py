@@ -116,6 +116,8 @@ class Replica:
         self._last_origin = origin(self._number, self._incarnations.incarnation, COUNTER_MAX)
 
     def start(self) -> None:
+        # Whoever starts us has seen the members that we begin with.
+        self._configuration_index = self.core.configuration.index
         self.driver.start()
         self.look()
 

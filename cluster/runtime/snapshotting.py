@@ -115,6 +115,7 @@ class SnapshotWork:
         """Belong to this replica, and restore its state from the snapshot that its log begins after. `logged_bytes`: of entries
         that the log already holds, or a node that restarts often would never take a snapshot."""
         self._replica = replica
+        self._log = self._log.bind(group=replica.group)
         self._logged_bytes = logged_bytes
         self._empty = tuple(replica.applier.machine.freeze()())
         if recovered is not None:

@@ -156,6 +156,7 @@ async def test_a_group_that_no_node_hosts_and_one_that_only_some_nodes_name_are_
     lines = [json.loads(line) for line in small.log_path("n3").read_text().splitlines()]
     [told] = [line for line in lines if line["event"] == "a peer speaks of a group that is not hosted here"]
     assert "name it under `groups`" in told["remedy"]
+    assert ("stock",) == small.status("n3").unknown_groups
 
     small.configure("n3", {"groups": {"stock": {}}})
     small.restart("n3")

@@ -8,12 +8,12 @@ from random import Random
 import msgpack
 import pytest
 
-from quorate.cluster.runtime.beats import ROWS_MAX, Gathering, apart, together
+from quorate.cluster.runtime.beats import ROWS_MAX, Gathering, alone, apart
 from quorate.cluster.runtime.clock import ManualClock
 from quorate.cluster.runtime.driver import Driver
 from quorate.cluster.runtime.peers import GroupTransport
 from quorate.cluster.runtime.pulse import Pulse
-from quorate.cluster.wire.codec import encode
+from quorate.cluster.wire.codec import decode
 from quorate.cluster.wire.rpc import Outbox
 from quorate.protocols.core import Configuration, Effects, Entry, Member, Message, NodeId, Storage
 from quorate.protocols.raft import RaftOptions, raft
@@ -77,11 +77,11 @@ async def test_answers_are_a_frame_of_their_own_and_appends_never_wait_for_compa
 
 async def test_a_lone_heartbeat_travels_as_any_other_message() -> None:
     frames: list[bytes] = []
-    gathering = Gathering(Outbox(), frames.append, lambda group, message: encode(message))
+    gathering = Gathering(Outbox(), frames.append)
     gathering.add("orders", Heartbeat(1, 2, 3))
     gathering.flush()
 
-    assert [encode(Heartbeat(1, 2, 3))] == frames
+    assert [alone("orders", Heartbeat(1, 2, 3))] == frames
 
 
 async def test_more_groups_than_fit_a_frame_take_several(pair: tuple[Listener, Listener]) -> None:
@@ -150,11 +150,8 @@ class Wire:
         self.pulse = Pulse(self.clock, self.outbox.flush)
         self.frames: list[bytes] = []
         self.alone: list[tuple[str, Message]] = []
-        self.beats = Gathering(self.outbox, lambda frame: self.frames.append(frame), self._alone)
+        self.beats = Gathering(self.outbox, lambda frame: self.frames.append(frame))
         self.groups = {f"g{number}": Group(self, f"g{number}") for number in range(leaders)}
-
-    def _alone(self, group: str, message: Message) -> bytes:
-        return together(type(message), [(group, message)])
 
     async def beat(self) -> None:
         self.clock.advance(10)
@@ -221,6 +218,16 @@ async def led(wire: Wire) -> None:
     raise AssertionError("not every group is led")
 
 
+def rows_of(frame: bytes) -> list[tuple[str, Message]]:
+    """(group, message) of each heartbeat in a frame."""
+    match msgpack.unpackb(frame):
+        case [2, "b", [tag, _, payload]]:
+            return list(apart(tag, payload))
+        case [2, "m", [group, _, payload]]:
+            return [(group, decode(payload))]
+    raise AssertionError(frame)
+
+
 async def until_they_beat(wire: Wire) -> None:
     for _ in range(20):
         if wire.frames:
@@ -233,8 +240,7 @@ def answer(wire: Wire, term: dict[str, int] | None = None) -> None:
     """n2 answers the heartbeats that left, each in its group and its term."""
     frames, wire.frames = wire.frames, []
     for frame in frames:
-        _, _, (tag, _, payload) = msgpack.unpackb(frame)
-        for group, message in apart(tag, payload):
+        for group, message in rows_of(frame):
             assert isinstance(message, Heartbeat)
             wire.groups[group].driver.receive("n2", HeartbeatReply((term or {}).get(group, message.term), message.round, 1))
 
@@ -246,7 +252,7 @@ async def test_groups_that_were_won_at_different_ticks_beat_at_the_same_one() ->
     sizes = []
     for _ in range(100):
         await wire.beat()
-        sizes += [len(msgpack.unpackb(msgpack.unpackb(frame)[2][2])) for frame in wire.frames]
+        sizes += [len(rows_of(frame)) for frame in wire.frames]
         answer(wire)
 
     assert {0} == won
@@ -260,8 +266,7 @@ async def test_an_answer_counts_in_its_own_group_alone() -> None:
     await until_they_beat(wire)
     rounds = {name: group.core.state.role.round for name, group in wire.groups.items()}  # type: ignore[union-attr]
     [frame] = wire.frames
-    _, _, (tag, _, payload) = msgpack.unpackb(frame)
-    said = dict(apart(tag, payload))
+    said = dict(rows_of(frame))
     assert {name: Heartbeat(group.core.state.term, 1, rounds[name]) for name, group in wire.groups.items()} == said
 
     wire.groups["g1"].driver.receive("n2", HeartbeatReply(wire.groups["g1"].core.state.term, rounds["g1"], 1))

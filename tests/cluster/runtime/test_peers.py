@@ -314,6 +314,16 @@ async def test_a_strange_disk_is_not_heard_in_its_group_until_the_group_knows_it
     assert [TimeoutNow(2)] == node.got
     assert 1 == node.network.strange_count
 
+    known = Configuration()
+    node.network.groups_known()
+    await until(lambda: not node.network.inbound or not any(connection.strange_in for connection in node.network.inbound))
+    known = Configuration((Member("n2", 2, "a lost disk"),), index=5)
+    node.network.groups_known()
+    orders.send("n1", TimeoutNow(4))
+    nodes["n2"].transport.send("n1", TimeoutNow(5))
+    await until(lambda: TimeoutNow(5) in node.got)
+    assert [TimeoutNow(2), TimeoutNow(5)] == node.got, "whoever was there before the groups is looked at when they are"
+
     node.network.group_changed("orders", Configuration((Member("n2", 4, "disk-n2"),), index=6))
     orders.send("n1", TimeoutNow(3))
     await until(lambda: TimeoutNow(3) in node.got)
