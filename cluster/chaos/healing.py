@@ -18,15 +18,11 @@ from quorate.cluster.chaos.process_acts import ProcessActs
 from quorate.cluster.chaos.switches import NoSwitches, Switches
 from quorate.cluster.client.status import NodeStatus
 from quorate.cluster.local import LocalCluster
-from quorate.cluster.local.logs import tail
 from quorate.cluster.wire.errors import QuorateError
 
 HEAL_S = 60.0
 """For nodes to start, to elect, and for a replaced one to catch up, on a busy machine with two cores."""
 POLL_S = 0.1
-DAMAGED = "quorate member replace"
-"""Stands in the last words of a node that refuses its disk."""
-LAST_LINES = 3
 
 
 @dataclass(slots=True)
@@ -150,7 +146,7 @@ class Healing:
         with suppress(QuorateError):
             match why:
                 case "does not run":
-                    await self._bring_up(name)
+                    (self._done.replaced if await self._members.bring_up(name) else self._done.started).append(name)
                 case "is no member" | "has another disk than the cluster knows":
                     await self._members.bring_back(name)
                     self._done.rejoined.append(name)
@@ -160,13 +156,6 @@ class Healing:
                 case _:
                     if await revive(self._cluster, name):
                         self._done.revived.append(name)
-
-    async def _bring_up(self, name: str) -> None:
-        if any(DAMAGED in line for line in tail(self._cluster.log_path(name), LAST_LINES)):
-            await self._members.replace_disk(name)
-            self._done.replaced.append(name)
-        else:
-            self._done.started += await thoroughly(self._cluster.start, name)
 
 
 def sentences(done: Healed) -> Sequence[str]:

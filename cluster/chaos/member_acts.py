@@ -29,6 +29,9 @@ ASK_S = 5.0
 RETRY_S = 0.2
 REFUSES_S = 20.0
 """A node reads its log before it refuses it."""
+DAMAGED = "quorate member replace"
+"""Stands in the last words of a node that refuses its disk."""
+LAST_LINES = 3
 GROUP = "default"
 MemberFault = Remove | Learner | Transfer | PromoteByHand | WipeDisk | FlipBit
 
@@ -53,13 +56,16 @@ class MemberActs:
             case Remove() | Learner():
                 async with self._client() as client:
                     for name in ongoing.nodes:
-                        await self._leave(client, name)
+                        await self._check_member(client, name)
+                        ongoing.hit.append(name)
+                        await client.remove_member(name)
                         ongoing.add("members changed", 1)
                         if isinstance(fault, Learner):
                             await self._add(client, name, promote=False)
             case WipeDisk() | FlipBit():
                 await self._check_spare(ongoing.nodes)
                 for name in ongoing.nodes:
+                    ongoing.hit.append(name)
                     await thoroughly(self._cluster.kill, name)
                     if isinstance(fault, WipeDisk):
                         await thoroughly(self._set_aside, name)
@@ -83,23 +89,28 @@ class MemberActs:
         ongoing.notes.append(f"{name} refuses to start: {last}")
 
     async def end(self, ongoing: Ongoing, fault: MemberFault) -> None:
-        for name in ongoing.nodes:
+        for name in ongoing.hit:
             match fault:
                 case Remove() | WipeDisk():
                     await self.bring_back(name)
                 case FlipBit():
-                    await self.replace_disk(name)
+                    await self.bring_up(name)
                 case Learner():
-                    await self._insist(lambda client, name=name: client.promote_member(name))  # type: ignore[misc]
+                    await self.promote(name)
                 case Transfer() | PromoteByHand():
                     pass
 
-    async def replace_disk(self, name: str) -> None:
-        """A node that refuses its disk gets an empty one, and is a member with it."""
+    async def bring_up(self, name: str) -> bool:
+        """Start a node that does not run. One that refuses its disk gets an empty one and is a member with it; whether that was so."""
+        if self._cluster.is_running(name):
+            return False
+        if not any(DAMAGED in line for line in tail(self._cluster.log_path(name), LAST_LINES)):
+            await thoroughly(self._cluster.start, name)
+            return False
         await self._check_spare((name,))
-        await thoroughly(self._cluster.kill, name)
         await thoroughly(self._set_aside, name)
         await self.bring_back(name)
+        return True
 
     async def bring_back(self, name: str) -> None:
         """A member, with the disk that it has now; it votes as soon as it has caught up."""
@@ -115,7 +126,12 @@ class MemberActs:
             await client.replace_member(name)
 
     async def promote(self, name: str) -> None:
-        await self._insist(lambda client: client.promote_member(name))
+        """A learner votes as soon as it has caught up; who votes already does so still."""
+        await self._insist(lambda client: self._promote(client, name))
+
+    async def _promote(self, client: Client, name: str) -> None:
+        if any(member.name == name and not member.voter for member in await client.members()):
+            await client.promote_member(name)
 
     async def _insist(self, work: Callable[[Client], Awaitable[None]]) -> None:
         """Until it is done: a learner that has not caught up, or an election in between, is no reason to give up."""
@@ -130,10 +146,9 @@ class MemberActs:
                         raise
                 await asyncio.sleep(RETRY_S)
 
-    async def _leave(self, client: Client, name: str) -> None:
+    async def _check_member(self, client: Client, name: str) -> None:
         if name not in {member.name for member in await client.members()}:
             raise ChangeRefused(f"{name} is no member, so it cannot be taken out; bring it back with `quorate chaos heal`")
-        await client.remove_member(name)
 
     async def _add(self, client: Client, name: str, *, promote: bool) -> None:
         address = self._cluster.client_address(name)

@@ -35,6 +35,8 @@ class Ongoing:
     """Links that an older fault ruled, by its id: on them this one rules alone."""
     ended_ns: int | None = None
     touched: dict[str, int] = field(default_factory=dict)
+    hit: list[str] = field(default_factory=list)
+    """Of `nodes`, those at which it began or tried to: what its end puts right, and nothing else."""
     notes: list[str] = field(default_factory=list)
     """What was seen beside that, in sentences."""
 

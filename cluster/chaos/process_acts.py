@@ -35,6 +35,7 @@ class ProcessActs:
         for name in ongoing.nodes:
             if not self._cluster.is_running(name):
                 raise NotAFault(f"{fault.verb}: {name} is not running; start it with `quorate start {name}`, or heal")
+        ongoing.hit += ongoing.nodes
         match fault:
             case Kill(lose_unsynced=True) | Kill(torn_tail=True):
                 for name in ongoing.nodes:
@@ -75,7 +76,8 @@ class ProcessActs:
     async def end(self, ongoing: Ongoing, fault: OnProcesses) -> None:
         match fault:
             case Kill() | Stop():
-                await thoroughly(partial(self._cluster.start, *ongoing.nodes))
+                if ongoing.hit:
+                    await thoroughly(partial(self._cluster.start, *ongoing.hit))
             case Pause():
                 if (keeper := self._keepers.pop(ongoing.id, None)) is not None:
                     await thoroughly(keeper.release)

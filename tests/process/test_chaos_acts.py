@@ -301,8 +301,12 @@ async def test_a_flipped_bit_is_refused_and_the_member_is_replaced_by_heal(clust
     async with Acts(cluster) as others:
         healed = await others.heal()
 
+    storage = cluster.status(name).storage
+    await acts.end(ongoing)
+
     assert healed.healed, healed
     assert [name] == healed.replaced
+    assert storage == cluster.status(name).storage  # what is healed already is left alone
     assert (cluster.directory.node_path(name) / "data.damaged" / "wal").is_dir()
 
 
@@ -317,11 +321,22 @@ async def test_a_node_whose_disk_was_wiped_does_not_vote_until_it_is_replaced(cl
     assert {"disks lost": 1} == ongoing.touched
 
 
-async def test_disks_are_not_lost_where_the_others_are_no_quorum(cluster: LocalCluster, acts: Acts) -> None:
+@pytest.mark.parametrize("text", ["wipe-disk n1,n2", "flip-bit n1,n2"])
+async def test_disks_are_not_lost_where_the_others_are_no_quorum(cluster: LocalCluster, acts: Acts, text: str) -> None:
+    """And refusing it costs nobody a disk or a process."""
+    before = [(cluster.pid(name), cluster.status(name).storage) for name in cluster.names]
     with pytest.raises(NotAFault, match="that is no quorum"):
-        await acts.begin(parse("wipe-disk n1,n2"))
+        await acts.begin(parse(text))
 
-    assert all(map(cluster.is_running, cluster.names))
+    assert before == [(cluster.pid(name), cluster.status(name).storage) for name in cluster.names]
+
+
+async def test_what_cannot_be_killed_is_not_started_either(cluster: LocalCluster, acts: Acts) -> None:
+    await asyncio.to_thread(cluster.kill, "n3")
+    with pytest.raises(NotAFault, match="n3 is not running"):
+        await acts.begin(parse("kill n1,n3"))
+
+    assert (True, False) == (cluster.is_running("n1"), cluster.is_running("n3"))
 
 
 # -- members

@@ -77,6 +77,7 @@ def test_a_cluster_that_does_not_run_says_so(quorate: Command, tmp_path: Path) -
     silent, dead = quorate("chaos", "cut", "n1:n2", "--data", place), quorate("chaos", "kill", "n1", "--data", place)
     unknown = quorate("chaos", "cut", "n1:n9", "--data", place)
 
+    assert not any(node.running for node in LocalCluster.open(tmp_path / "proxied").record.nodes.values())
     assert (3, True) == (silent.code, "the fault proxy does not answer" in silent.err)
     assert (2, True) == (dead.code, "n1 is not running; start it with `quorate start n1`" in dead.err)
     assert (2, True) == (unknown.code, "no node 'n9'; there are n1, n2, n3" in unknown.err)
