@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from quorate.protocols.core import Configuration, Effects, Entry, Kind, Member, Message, Recovered, Snapshot, Storage, message
+from quorate.protocols.core import NOTHING, Configuration, Effects, Entry, Kind, Member, Message, Recovered, Snapshot, Storage, message
 from quorate.protocols.log import pack
 
 
@@ -66,6 +66,19 @@ class StorageContract:
         world.settle()
         world.crash()
         return world.storage(group).load()
+
+    def test_a_mark_of_nothing_takes_the_last_one_back(self, world: StorageWorld) -> None:
+        storage = world.storage("a")
+        storage.write(batch(1, entry(1), entry(2)), nobody)
+        storage.write(batch(2, snapshot=snapshot(2)), nobody)
+        storage.write(batch(3, entry(3)), nobody)
+        storage.write(batch(4, truncate=0, snapshot=NOTHING, promise=Promised(7, "n2")), nobody)
+        storage.write(batch(5, entry(1, 7)), nobody)
+        world.settle()
+        world.crash()
+        recovered = world.storage("a").load()
+
+        assert (None, Promised(7, "n2"), [(1, 7)]) == (recovered.snapshot, recovered.promise, indexes(recovered))
 
     def test_an_empty_disk_gives_back_nothing(self, world: StorageWorld) -> None:
         assert Recovered() == world.storage("g").load()

@@ -285,6 +285,26 @@ def test_a_snapshot_that_keeps_too_little_history_ends_the_watch(world: World) -
     assert "revision 6 " in quiet.error.message, "up to revision 5 it had missed nothing"
 
 
+def test_a_state_that_is_rolled_back_ends_the_watches_that_were_told_of_more(world: World) -> None:
+    """Log shipping: what was told never happened, and other changes will have those revisions."""
+    world.puts(3)
+    image = list(world.machine.freeze()())
+    told, _ = world.watch()
+    world.puts(2)
+    world.settle()
+    restore(world.machine, image)
+    world.settle()
+    world.index = 3
+    again, _ = world.watch()
+    world.puts(1)
+    world.settle()
+
+    assert isinstance(told.error, Compacted)
+    assert "this node gave up its history above revision 3" in str(told.error)
+    assert [(4, b"k"), (5, b"k")] == told.seen
+    assert [(4, b"k")] == again.seen
+
+
 def test_watchers_are_bounded(world: World) -> None:
     client = Client()
     watchers = [world.hub.watch(b"k", b"k\0", 0, client) for _ in range(WATCHERS_MAX)]
