@@ -43,7 +43,7 @@ class Clock(Protocol):
 
 
 class Workers:
-    """All clients of a run. They work while `go` is set, and are closed with the `async with` block."""
+    """All clients of a run. They work between `start` and `stop`, as often as one likes, and are closed with the `async with` block."""
 
     def __init__(self, load: Load, addresses: Mapping[str, str], recorder: Recorder, clock: Clock, seed: int) -> None:
         self.meter = Meter()
@@ -64,16 +64,25 @@ class Workers:
             own = Client(address, only_given=True, spread_reads=True, timeout=min(READ_S, self._load.timeout_s))
             self._clients += [kind(everywhere, timeout=self._load.timeout_s), own]
         patience = (None, CONNECT_S) * len(everywhere)
-        await asyncio.gather(*(client.start(timeout=each) for client, each in zip(self._clients, patience, strict=True)))
+        try:
+            await asyncio.gather(*(client.start(timeout=each) for client, each in zip(self._clients, patience, strict=True)))
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        try:
+            await self.stop()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         for client in self._clients:
             await client.close()
 
     def start(self) -> None:
-        """Begin, or go on under new process numbers."""
+        """Begin, or go on."""
         self._stopping.clear()
         count = len(self._addresses)
         for number in range(self._load.clients):
@@ -86,16 +95,14 @@ class Workers:
     async def stop(self) -> None:
         """No more calls; what is under way is waited for, as long as it may take."""
         self._stopping.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._load.timeout_s + STOP_S)
+        tasks, self._tasks = self._tasks, []
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._load.timeout_s + STOP_S)
             for task in late:
                 task.cancel()
-            for task in self._tasks:
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    continue
-        self._tasks.clear()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
+                    raise ended
 
     def check(self) -> None:
         """Raises what ended a worker, if anything did: a history that misses operations is not evidence."""
