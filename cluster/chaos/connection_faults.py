@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from quorate.cluster.chaos.link_faults import (
     ALL,
-    LINKS,
     LOST,
     Bandwidth,
     Corrupt,
@@ -29,7 +28,6 @@ class Refuse:
 
     links: Names = ALL
     verb: ClassVar[str] = "refuse"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("resets",)
 
     def __str__(self) -> str:
@@ -45,7 +43,6 @@ class BlackHole:
 
     links: Names = ALL
     verb: ClassVar[str] = "black-hole"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -62,7 +59,6 @@ class Reset:
     after_ms: float = 0
     links: Names = ALL
     verb: ClassVar[str] = "reset"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("resets",)
 
     def __str__(self) -> str:
@@ -78,7 +74,6 @@ class HalfOpen:
 
     links: Names = ALL
     verb: ClassVar[str] = "half-open"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -95,7 +90,6 @@ class Tear:
     share: float
     links: Names = ALL
     verb: ClassVar[str] = "tear"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("torn",)
 
     def __str__(self) -> str:
@@ -116,7 +110,6 @@ class Mix:
 
     parts: tuple[PerLink, ...]
     verb: ClassVar[str] = "mix"
-    kind: ClassVar[str] = LINKS
 
     @property
     def effects(self) -> Names:

@@ -5,7 +5,7 @@ the simulator's. `effects` are the proxy's counters of which at least one must g
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from quorate.cluster.chaos.units import say_ms, say_rate, say_share
 
@@ -13,21 +13,9 @@ Names = tuple[str, ...]
 """Words for nodes, or for links."""
 ALL: Names = ("*",)
 Payload = dict[str, object]
-LINKS = "links"
-"""The kind of these faults."""
 
 ARRIVED = ("delivered",)
 LOST = ("dropped", "held")
-
-
-class LinkFault(Protocol):
-    """What all faults of links have."""
-
-    verb: ClassVar[str]
-    kind: ClassVar[str]
-    effects: ClassVar[Names]
-
-    def payload(self) -> Payload: ...
 
 
 def joined(words: Names) -> str:
@@ -52,7 +40,6 @@ class Partition:
 
     sides: tuple[Names, ...]
     verb: ClassVar[str] = "partition"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -72,7 +59,6 @@ class Isolate:
 
     node: str
     verb: ClassVar[str] = "isolate"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -88,7 +74,6 @@ class Minority:
 
     node: str = ""
     verb: ClassVar[str] = "minority"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -105,7 +90,6 @@ class OneWay:
     sources: Names
     destinations: Names
     verb: ClassVar[str] = "one-way"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -121,7 +105,6 @@ class Bridge:
 
     nodes: Names = ()
     verb: ClassVar[str] = "bridge"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -137,7 +120,6 @@ class Ring:
 
     nodes: Names = ()
     verb: ClassVar[str] = "ring"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -155,7 +137,6 @@ class Flapping:
     count: int = 100
     links: Names = ALL
     verb: ClassVar[str] = "flapping"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -173,7 +154,6 @@ class Swizzle:
     step_ms: float
     links: Names = ALL
     verb: ClassVar[str] = "swizzle"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -192,7 +172,6 @@ class Cut:
 
     links: Names = ALL
     verb: ClassVar[str] = "cut"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -209,7 +188,6 @@ class Delay:
     delay_ms: float
     links: Names = ALL
     verb: ClassVar[str] = "delay"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ARRIVED
 
     def __str__(self) -> str:
@@ -229,7 +207,6 @@ class Jitter:
     dist: str = "uniform"
     links: Names = ALL
     verb: ClassVar[str] = "jitter"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ARRIVED
 
     def __str__(self) -> str:
@@ -252,7 +229,6 @@ class Drop:
     only: Names = ()
     first: int = 0
     verb: ClassVar[str] = "drop"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = LOST
 
     def __str__(self) -> str:
@@ -270,7 +246,6 @@ class Duplicate:
     share: float
     links: Names = ALL
     verb: ClassVar[str] = "duplicate"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("duplicated",)
 
     def __str__(self) -> str:
@@ -288,7 +263,6 @@ class Reorder:
     by_ms: float
     links: Names = ALL
     verb: ClassVar[str] = "reorder"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("inverted",)
 
     def __str__(self) -> str:
@@ -306,7 +280,6 @@ class Corrupt:
     part: str = "payload"
     links: Names = ALL
     verb: ClassVar[str] = "corrupt"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ("corrupted",)
 
     def __str__(self) -> str:
@@ -324,7 +297,6 @@ class Bandwidth:
     bytes_per_s: int
     links: Names = ALL
     verb: ClassVar[str] = "bandwidth"
-    kind: ClassVar[str] = LINKS
     effects: ClassVar[Names] = ARRIVED
 
     def __str__(self) -> str:

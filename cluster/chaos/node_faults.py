@@ -5,25 +5,10 @@ signal, a change of the members), which whoever began them owes.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from quorate.cluster.chaos.link_faults import Names, said
 from quorate.cluster.chaos.units import say_ms
-
-PROCESS, CLOCK, DISK, MEMBERS = "process", "clock", "disk", "members"
-"""The kinds of these faults."""
-
-
-class NodeFault(Protocol):
-    """What all faults of nodes have."""
-
-    verb: ClassVar[str]
-    kind: ClassVar[str]
-    ends_itself: ClassVar[bool]
-
-    @property
-    def nodes(self) -> Names: ...
-
 
 # -- processes
 
@@ -38,7 +23,6 @@ class Kill:
     lose_unsynced: bool = False
     torn_tail: bool = False
     verb: ClassVar[str] = "kill"
-    kind: ClassVar[str] = PROCESS
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -52,7 +36,6 @@ class Stop:
 
     nodes: Names
     verb: ClassVar[str] = "stop"
-    kind: ClassVar[str] = PROCESS
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -65,7 +48,6 @@ class Restart:
 
     nodes: Names
     verb: ClassVar[str] = "restart"
-    kind: ClassVar[str] = PROCESS
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -78,7 +60,6 @@ class Pause:
 
     nodes: Names
     verb: ClassVar[str] = "pause"
-    kind: ClassVar[str] = PROCESS
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -96,7 +77,6 @@ class Clock:
     offset_ms: int = 0
     drift_ppm: int = 0
     verb: ClassVar[str] = "clock"
-    kind: ClassVar[str] = CLOCK
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -115,7 +95,6 @@ class SlowDisk:
     nodes: Names
     delay_ms: float
     verb: ClassVar[str] = "slow-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -128,7 +107,6 @@ class StallDisk:
 
     nodes: Names
     verb: ClassVar[str] = "stall-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -141,7 +119,6 @@ class FullDisk:
 
     nodes: Names
     verb: ClassVar[str] = "full-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -154,7 +131,6 @@ class FailDisk:
 
     nodes: Names
     verb: ClassVar[str] = "fail-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -167,7 +143,6 @@ class LyingDisk:
 
     nodes: Names
     verb: ClassVar[str] = "lying-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -180,7 +155,6 @@ class FlipBit:
 
     nodes: Names
     verb: ClassVar[str] = "flip-bit"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -193,7 +167,6 @@ class WipeDisk:
 
     nodes: Names
     verb: ClassVar[str] = "wipe-disk"
-    kind: ClassVar[str] = DISK
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -209,7 +182,6 @@ class Remove:
 
     nodes: Names
     verb: ClassVar[str] = "remove"
-    kind: ClassVar[str] = MEMBERS
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -222,7 +194,6 @@ class Learner:
 
     nodes: Names
     verb: ClassVar[str] = "learner"
-    kind: ClassVar[str] = MEMBERS
     ends_itself: ClassVar[bool] = False
 
     def __str__(self) -> str:
@@ -235,7 +206,6 @@ class Transfer:
 
     nodes: Names = ()
     verb: ClassVar[str] = "transfer"
-    kind: ClassVar[str] = MEMBERS
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -248,7 +218,6 @@ class PromoteByHand:
 
     nodes: Names
     verb: ClassVar[str] = "promote-by-hand"
-    kind: ClassVar[str] = MEMBERS
     ends_itself: ClassVar[bool] = True
 
     def __str__(self) -> str:

@@ -6,7 +6,6 @@ started again by `end` alone.
 
 import time
 from contextlib import suppress
-from functools import partial
 
 from quorate.cluster.chaos.keeper import Keeper
 from quorate.cluster.chaos.node_faults import Kill, Pause, Restart, Stop
@@ -77,7 +76,7 @@ class ProcessActs:
         match fault:
             case Kill() | Stop():
                 if ongoing.hit:
-                    await thoroughly(partial(self._cluster.start, *ongoing.hit))
+                    await thoroughly(self._cluster.start, *ongoing.hit)
             case Pause():
                 if (keeper := self._keepers.pop(ongoing.id, None)) is not None:
                     await thoroughly(keeper.release)
