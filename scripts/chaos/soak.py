@@ -19,6 +19,7 @@ from random import Random
 
 from laboratory import Laboratory, run
 
+from quorate import connect
 from quorate.cluster.chaos.vocabulary import parse
 from quorate.cluster.verify.verdict import Answer, Verdict
 
@@ -61,6 +62,7 @@ async def soak(lab: Laboratory, options: argparse.Namespace) -> Verdict:
         healed = await lab.acts.heal()
         if not healed.healed:
             return replace(verdict, answer=Answer.UNKNOWN, reason=f"It could not be healed: {'; '.join(healed.problems)}.")
+        await forget(lab)
     return replace(verdict, reason=f"{number} rounds with {calls:,} calls, each of them linearizable.")
 
 
@@ -75,6 +77,13 @@ async def broken_for_a_while(lab: Laboratory, dice: Random) -> str:
         await asyncio.sleep(CALM_S)
     everybody = len(fault.nodes) == len(lab.cluster.names)
     return str(fault.fault) if everybody else fault.text
+
+
+async def forget(lab: Laboratory) -> None:
+    """Old versions take memory until somebody compacts them: without them, what grows is a leak."""
+    async with connect(lab.cluster.endpoints) as client:
+        await client.delete_prefix(lab.keys)
+        await client.compact((await client.stats()).revision)
 
 
 def largest_mib(lab: Laboratory) -> int:
