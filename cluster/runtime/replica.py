@@ -7,7 +7,7 @@ time passes (uncertain). Reads of one turn share one barrier.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from itertools import count
 from time import perf_counter
 
@@ -105,6 +105,7 @@ class Replica:
         self._passed_ms = 0
         self._deposed: tuple[int, Token] | None = None
         """When to stop waiting for what was proposed before this node was deposed, and the last such proposal."""
+        self._transfers: set[Token] = set()
         self._locals = LocalCalls()
         self.leadership_change_count = 0
 
@@ -190,6 +191,7 @@ class Replica:
     def transfer_for(self, responder: Responder, request_id: int, to: NodeId) -> None:
         self._check_working()
         token = self._changing_token(responder, request_id)
+        self._transfers.add(token)
         self.driver.tell(lambda: self.core.transfer(to, token))
 
     def _changing_token(self, responder: Responder, request_id: int) -> Token:
@@ -313,7 +315,9 @@ class Replica:
         while self._marks and self._marks[0][0] < self._passed_ms - PROPOSAL_MS_MAX:
             self._give_up_until(self._marks.popleft()[1], f"not committed within {PROPOSAL_MS_MAX // 1000} s; it still may be")
         if self._deposed is not None and self._deposed[0] <= self._passed_ms:
-            self._give_up_until(self._deposed[1], f"{self.node} no longer leads; it still may be committed")
+            # To be deposed is what a transfer is for: the core tells its outcome, when it hears who leads.
+            self._transfers &= self._changing.keys()
+            self._give_up_until(self._deposed[1], f"{self.node} no longer leads; it still may be committed", spared=self._transfers)
             self._deposed = None
         self.snapshots.look(self._passed_ms)
 
@@ -324,9 +328,9 @@ class Replica:
                 self.core.propose(command, token)
                 self.driver.wake()
 
-    def _give_up_until(self, token: Token, why: str) -> None:
+    def _give_up_until(self, token: Token, why: str, *, spared: Collection[Token] = ()) -> None:
         self.applier.give_up_until(token, why)
-        for old in [old for old in self._changing if old <= token]:
+        for old in [old for old in self._changing if old <= token and old not in spared]:
             waiter = self._changing.pop(old)
             waiter.responder.fail(waiter.request_id, Uncertain(why))
 
