@@ -43,6 +43,8 @@ COLUMNS = (
     Column("UPTIME", number=True),
     Column("CLIENT"),
 )
+LOG_SHIPPING = "logship"
+BY_HAND = "Nobody is elected: let the primary come back, or see `quorate member promote-by-hand --help`."
 STYLES = {"leader": "bold green", "follower": "", "learner": "cyan", "candidate": "yellow", "starting": "yellow", "paused": "magenta"}
 TROUBLE_STYLE = "red"
 
@@ -188,7 +190,8 @@ def sentence(view: View) -> str:
     total = len(view.nodes)
     if leader is None or leader.group is None:
         answer = f"{'node' if total == 1 else 'nodes'} {'answers' if view.answering == 1 else 'answer'}"
-        return f"No leader: {view.answering} of {total} {answer}. {_remedy(view)}"
+        by_hand = f"{BY_HAND} " if any(_ships_its_log(node) for node in view.nodes) else ""
+        return f"No leader: {view.answering} of {total} {answer}. {by_hand}{_remedy(view)}"
     members = view.members
     voters = [member.name for member in members.values() if member.voter]
     lost = [node.name for node in view.nodes if view.lost_disk(node)]
@@ -198,12 +201,19 @@ def sentence(view: View) -> str:
     says = f"{leader.name} leads; {alive} of {len(voters)} voters answer"
     if learners := [member.name for member in members.values() if not member.voter]:
         says += f", learners: {', '.join(learners)}"
-    says += f"; {_spare_words(spare)}." if spare >= 0 else "; too few to commit anything."
+    if _ships_its_log(leader):
+        says += f"; it needs none of them, and with it acknowledged writes may be lost ({LOG_SHIPPING})."
+    else:
+        says += f"; {_spare_words(spare)}." if spare >= 0 else "; too few to commit anything."
     if lost:
         says += f" {lost[0]} came back with another disk: `quorate member replace {lost[0]}`."
     if outside := [node.name for node in view.nodes if members and node.name not in members and node.said]:
         says += f" No member: {', '.join(outside)} (`quorate member add {outside[0]}{_where(view, outside[0])}`)."
     return f"{says} {_remedy(view)}" if any(node.said is None for node in view.nodes) else says
+
+
+def _ships_its_log(node: NodeView) -> bool:
+    return node.said is not None and node.said.engine == LOG_SHIPPING
 
 
 def other_groups(view: View) -> str:

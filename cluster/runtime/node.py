@@ -180,6 +180,8 @@ class Node:
         """Until `stop`. The exit code."""
         config = self.config
         files = self.faulty_files or self._around.files
+        if (unsafe := UNSAFE.get(config.engine)) is not None:
+            self._log.warning("unsafe engine", what=unsafe)
         with DataDirectory.open(
             config.data, cluster=config.cluster, node=config.node, engine=config.engine, files=files, rng=self._around.rng
         ) as self._directory:
@@ -233,8 +235,6 @@ class Node:
         with _listening("client", config.client.listen):
             server = await self._listen_to_clients()
         self._log.info("listening", peers=config.peer.listen, clients=config.client.listen, http=self._http_address, data=str(config.data))
-        if (unsafe := UNSAFE.get(config.engine)) is not None:
-            self._log.warning("unsafe engine", what=unsafe)
         serving = asyncio.create_task(self._host())
         stopping = asyncio.create_task(self._stopping.wait())
         try:

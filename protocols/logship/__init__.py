@@ -80,4 +80,4 @@ def logship(
         raise TypeError(f"options must be LogshipOptions, not {type(options).__name__}")
     if promise is not None and not isinstance(promise, Tenure):
         raise TypeError(f"this log was written by another engine: its promise is a {type(promise).__name__}")
-    return Logship(node, members, options, incarnation, promise, snapshot, entries)
+    return Logship(node, members, options, promise, snapshot, entries)

@@ -41,12 +41,11 @@ class Logship:
         node: NodeId,
         members: Configuration,
         options: LogshipOptions,
-        incarnation: int,
         tenure: Tenure | None,
         snapshot: Snapshot | None,
         entries: list[Entry],
     ) -> None:
-        self.state = State(node, members, options, self.rules, incarnation, tenure, snapshot, entries)
+        self.state = State(node, members, options, self.rules, tenure, snapshot, entries)
         self.shipping = Shipping(self.state)
         self.committing = Committing(self.state, self.shipping)
         self.following = Following(self.state)

@@ -39,7 +39,6 @@ class State:
         members: Configuration,
         options: LogshipOptions,
         rules: Rules,
-        incarnation: int,
         tenure: Tenure | None,
         snapshot: Snapshot | None,
         entries: list[Entry],
@@ -47,7 +46,6 @@ class State:
         self.node = node
         self.options = options
         self.rules = rules
-        self.incarnation = incarnation
         self.snapshot = snapshot
         base, base_term = (snapshot.index, snapshot.term) if snapshot else (0, 0)
         self.log = rules.log_type(base, base_term, [entry for entry in entries if entry.index > base])

@@ -181,6 +181,7 @@ async def test_acknowledged_writes_are_lost_by_a_failover_by_hand_and_the_checke
         async with connect(cluster.endpoints, timeout=20) as client:
             await client.put("after", "yes")
         await until_applied(cluster, primary, "after")
+        assert "LOSES ACKNOWLEDGED WRITES" in cluster.log_path(heir).read_text()
         assert dropped in cluster.log_path(primary).read_text()
         assert not set(values(cluster, primary, b"k").values()) & set(acknowledged[shipped:])
 

@@ -34,7 +34,7 @@ def logship_without(rules: type[Rules]) -> Engine:
     ) -> Core:
         assert isinstance(options, LogshipOptions)
         assert promise is None or isinstance(promise, Tenure)
-        return Broken(node, members, options, incarnation, promise, snapshot, entries)
+        return Broken(node, members, options, promise, snapshot, entries)
 
     return replace(LOGSHIP, factory=factory)
 

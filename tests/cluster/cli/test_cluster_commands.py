@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
+from quorate.cluster.cli import running
 from quorate.cluster.cli.bench import Load, Tally, drive
+from quorate.cluster.runtime.config import ENGINES
 from quorate.cluster.wire.errors import ChangeRefused, Overloaded
 from quorate.cluster.wire.rpc import ServerConnection
 from tests.cluster.cli.conftest import Command, Served
@@ -208,3 +210,12 @@ def test_a_promotion_by_hand_is_asked_of_that_node(typed: Command, served: Serve
     assert (0, "n2 is the primary now. What it had not is lost; a former primary that comes back drops it and follows.\n") == ran[:2]
     assert [["promote_by_hand", "n2"]] == [change for _, change in served.cluster["n2"].asked("reconfigure")]
     assert [] == served.cluster["n1"].asked("reconfigure")
+
+
+def test_up_warns_of_the_engine_that_loses_writes_and_of_no_other() -> None:
+    said: list[str] = []
+    for engine in ENGINES:
+        running._warn(engine, said.append)
+
+    assert 1 == len(said)
+    assert "warning: logship is log shipping, no consensus: it LOSES ACKNOWLEDGED WRITES" in said[0]

@@ -1,6 +1,7 @@
 """What is shown of a cluster, and the sentence under it: what is wrong and what to do."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,21 @@ def test_without_a_leader_although_all_answer_a_node_says_why() -> None:
         "No leader: 1 of 1 node answers. n1 says: waiting for n2. "
         "An election takes about a second; if this stays, `quorate logs` shows more." == sentence(view(waiting))
     )
+
+
+def test_log_shipping_needs_no_quorum_and_says_what_may_be_lost() -> None:
+    seen = view(node("n1", "leader"), node("n2"), silent("n3"))
+    for one in seen.nodes:
+        if one.said is not None:
+            one.said = replace(one.said, engine="logship")
+    remedy = "Start with `quorate start n3`."
+
+    assert (
+        f"n1 leads; 2 of 3 voters answer; it needs none of them, and with it acknowledged writes may be lost (logship). {remedy}"
+        == sentence(seen)
+    )
+    seen.nodes[0] = silent("n1")
+    assert "Nobody is elected: let the primary come back, or see `quorate member promote-by-hand --help`. Start with" in sentence(seen)
 
 
 def test_a_paused_node_can_go_on() -> None:
