@@ -161,6 +161,9 @@ async def test_acknowledged_writes_are_lost_by_a_failover_by_hand_and_the_checke
                 await until(lambda: len(acknowledged) >= shipped + AFTER_THE_CUT, "writes are acknowledged by the primary alone")
                 if frozen:
                     await asyncio.to_thread(cluster.call, primary, "snapshot", "default")
+                    # What is acknowledged now lies behind the snapshot's mark in the log.
+                    marked = len(acknowledged) + 2 * CLIENTS
+                    await until(lambda: len(acknowledged) > marked, "writes are acknowledged after the snapshot")
                 await asyncio.to_thread(cluster.kill, primary)
                 over.set()
                 await asyncio.gather(*tasks)
