@@ -30,6 +30,8 @@ class Elections:
         """On which disk it was, of members."""
         self.heard_us: dict[NodeId, int] = {}
         """Timer tick of the latest stamp of ours that each peer has echoed."""
+        self.shown: dict[NodeId, int] = {}
+        """Timer tick at which a peer that did not hear us was answered last."""
         self.hopeless: dict[NodeId, int] = {}
         """Candidates given up, until this timer tick."""
         self.absent: dict[NodeId, int] = {}
@@ -130,7 +132,7 @@ class Elections:
                 if voted is not None and (message.round != state.election_round or message.leader != voted.leader):
                     del role.votes[sender]  # else it has only decided before us, and its vote still counts
                 if not heard:
-                    self.notify(sender)
+                    self._show_ourselves(sender)
         elif message.state == LOOKING and state.configuration.get(sender) is not None:
             self.notify(sender)
 
@@ -149,10 +151,11 @@ class Elections:
         """A new disk counts its lives from 1 again: how far the lost one came in stamps and links says nothing of it."""
         state = self.state
         member = state.configuration.get(peer)
-        if member is not None and member.storage and self.disks.setdefault(peer, member.storage) != member.storage:
+        # Of one whose disk we did not know, we may have heard before it was a member, on a disk that is lost since.
+        if member is not None and member.storage and self.disks.get(peer) != member.storage:
             self.disks[peer] = member.storage
-            self.stamps.pop(peer, None)
-            state.last_links.pop(peer, None)
+            if self.stamps.pop(peer, 0):
+                state.last_links.pop(peer, None)
 
     def _on_vote(self, me: Looking, sender: NodeId, message: Notification, *, heard: bool) -> None:
         state = self.state
@@ -170,7 +173,13 @@ class Elections:
         if self._choose(me) or newer:
             self.notify_all(me)
         elif not heard:
-            self.notify(sender)
+            self._show_ourselves(sender)
+
+    def _show_ourselves(self, peer: NodeId) -> None:
+        """So that it hears us, and shows that it does; once a tick, for if it never does it answers every time."""
+        if self.shown.get(peer) != self.state.timer:
+            self.shown[peer] = self.state.timer
+            self.notify(peer)
 
     def _choose(self, me: Looking) -> bool:
         """Vote for the best of those voted for that could be followed. Whether that is another than before."""

@@ -267,3 +267,32 @@ def test_a_new_disk_under_an_old_name_is_heard_and_followed_by_although_it_count
     assert isinstance(told, Notification)
     assert (1 << COUNTER_BITS) | 1 == told.echo
     assert "n3" not in node.core.state.last_links
+
+
+def test_who_was_heard_before_it_was_a_member_is_heard_anew_on_the_disk_that_made_it_one() -> None:
+    """Seed 200237: n3 spoke to n1 in its fourth life, lost its disk, and was then added, on another one."""
+    disks = tuple(Member(f"n{number}", number, "disk") for number in (1, 2))
+    node = Lone(members=Configuration(disks))
+    node.votes("n3", stamp=(4 << COUNTER_BITS) | 130)
+    joined = Configuration((*disks, Member("n3", 4, "another")))
+    node.core.state.adopt_configurations([Entry(1, 1, 0, Kind.CONFIGURATION, joined.encode())])
+    node.votes("n3", stamp=(1 << COUNTER_BITS) | 1, round=9)
+    told = node.last(Notification)
+
+    assert isinstance(told, Notification)
+    assert (1 << COUNTER_BITS) | 1 == told.echo
+
+
+def test_who_never_hears_us_is_answered_once_a_tick() -> None:
+    """It answers each of our answers: without a bound that goes on for ever, and grows with every copy that the network makes."""
+    node = Lone("n4", members=FIVE)
+    node.tick()
+    before = node.count(Notification)
+    for _ in range(10):
+        node.votes("n2", state=LEADING, number=0, echo=0)
+    within = node.count(Notification) - before
+    node.tick()
+    before = node.count(Notification)
+    node.votes("n2", state=LEADING, number=0, echo=0)
+
+    assert (1, 1) == (within, node.count(Notification) - before)
