@@ -52,6 +52,9 @@ class Node:
         self.transport = transport
         self.core: Core | None = None
         self.incarnation = 0
+        """Of this node, in all."""
+        self.uncounted = 0
+        """How many of its incarnations its disk knows nothing of: they were counted on one that is lost."""
         self.machine = self.host.machine()
         self.configuration = bootstrap
         """As applied, which is what a snapshot must carry."""
@@ -88,12 +91,15 @@ class Node:
         self._ticks = self.clock.ticks(self.host.schedule.now)
         rng = Random(f"{self.name}/{self.incarnation}/{self.host.settings.variant}/{self.host.rng.getrandbits(32)}")
         factory, options = self.host.engine.factory, on_disk(self.host.options_of(self.name), self.storage)
-        self.core = factory(
-            self.name, self.bootstrap, options, rng, self.incarnation, recovered.promise, recovered.snapshot, recovered.entries
-        )
+        self.core = factory(self.name, self.bootstrap, options, rng, self.counted, recovered.promise, recovered.snapshot, recovered.entries)
         self.host.watch.started(self, self.core)
         self.doom = doom
         self.turn()
+
+    @property
+    def counted(self) -> int:
+        """The incarnation as its disk counts, and so as it is known to the core: a new disk begins at 1."""
+        return self.incarnation - self.uncounted
 
     def _next_incarnation(self) -> int:
         """Counted up durably at each start, so that no origin is ever used twice."""

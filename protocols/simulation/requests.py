@@ -71,7 +71,7 @@ class Requests:
 
     def _next_token(self) -> Token:
         self._counter += 1
-        return origin(self._node.number, self._node.incarnation, self._counter)
+        return origin(self._node.number, self._node.counted, self._counter)
 
     def propose_due(self, core: Core, ticks: int) -> None:
         """A serving leader proposes what its machine holds due; one that has applied nothing of its own term must not judge."""

@@ -172,6 +172,7 @@ class World:
         node.number = self.next_number()
         node.storage = member(node.number).storage
         node.bootstrap = Configuration()
+        node.uncounted = node.incarnation
         self.network.close(node.name)
         self._wiped = True
 

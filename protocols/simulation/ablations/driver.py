@@ -69,7 +69,7 @@ class ForgetsItsIncarnation(Node):
     """Origins are used again after a restart."""
 
     def _next_incarnation(self) -> int:
-        return 1
+        return self.uncounted + 1
 
 
 # --- ticks and reads ---
