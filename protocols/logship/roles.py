@@ -57,7 +57,6 @@ class HandingOver:
 class Primary:
     first_index: int
     """When this is committed, so is all that it took over."""
-    by_hand: bool
     semisync: bool
     """Waits for acknowledgements at present."""
     heartbeat_at: int

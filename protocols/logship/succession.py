@@ -81,7 +81,7 @@ class Succession:
             return
         opens = log.last_term != state.generation
         first = log.last + 1 if opens else log.last
-        me = Primary(first, heir.by_hand, state.options.semisync, heartbeat_at=state.now)
+        me = Primary(first, state.options.semisync, heartbeat_at=state.now)
         state.role = me
         self.shipping.meet_peers(me)
         if opens:
