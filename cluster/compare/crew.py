@@ -42,10 +42,13 @@ def simulate(steps: Sequence[Step], results: Results, show: Show, workers: int |
             done += step.weight
             show(done, step.words)
     cells: dict[tuple[str, str], Cell] = {}
+    gone: dict[tuple[str, str], list[str]] = {}
     for step in steps:
         cells |= {(key, step.engine): cell for key, cell in found[step][0].items()}
-        results.missing += [(step.words, why) for why in found[step][1]]
-    results.missing.sort()
+        for why in found[step][1]:
+            gone.setdefault((step.engine, why), []).append(step.what)
+    # What has one reason is told once.
+    results.missing += sorted((f"{engine}: {', '.join(sorted(what))}", why) for (engine, why), what in gone.items())
     for section in SECTIONS:
         for row in section.rows:
             for engine in (*results.engines, PAXOS):

@@ -58,7 +58,11 @@ class Step:
 
     @property
     def words(self) -> str:
-        return f"{self.engine}: {self.name} {self.argument}".rstrip()
+        return f"{self.engine}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        return f"{self.name} {self.argument}".rstrip()
 
 
 def steps(names: tuple[str, ...], effort: Effort) -> list[Step]:

@@ -85,6 +85,17 @@ def test_what_an_engine_did_not_do_in_its_time_is_missing_with_the_reason() -> N
     assert ["raft, seed 0: caught up by the log, where a snapshot was to be measured"] == missing
 
 
+def test_one_reason_for_many_steps_is_told_once() -> None:
+    """Two steps of which each fails in the same way; the seed is part of the reason."""
+    effort = Effort(1, (), catch_up_lag=50)
+    work = [Step("raft", "catch-up", effort, weight, "snapshot") for weight in (1.0, 2.0)]
+    results = Results(("raft",))
+    simulate(work, results, lambda done, words: None, 1)
+
+    why = "raft, seed 0: caught up by the log, where a snapshot was to be measured"
+    assert [("raft: catch-up snapshot, catch-up snapshot", why)] == results.missing
+
+
 @pytest.mark.parametrize(
     ("ended", "gap_ms"),
     [
