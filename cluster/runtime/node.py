@@ -201,30 +201,7 @@ class Node:
         self._journal.on_answered = self._outbox.flush
         if (torn := self._journal.recovery.torn) is not None:
             self._log.warning("torn tail cut: its write had not finished, nobody was told of it", file=torn.path, offset=torn.offset)
-        own = self._directory
-        pulse = Pulse(self.clock, self._outbox.flush, self._around.work_s)
-        self._hosting = Hosting(config, self._around, own, self._journal, self.clock, pulse, self.start, self.groups, self._on_members)
-        self._party = Party(
-            config.cluster,
-            config.node,
-            own.storage,
-            own.incarnation,
-            config.peer.address,
-            self._hosting.configuration,
-            engine=config.engine,
-            groups=self._hosting.further_configurations,
-        )
-        hosting, around = self._hosting, self._around
-        self._network = PeerNetwork(
-            self._party,
-            hosting.on_message,
-            hosting.on_lost,
-            self._outbox,
-            rng=around.rng,
-            routes=config.routes,
-            coalesces=config.timing.coalesced,
-        )
-        hosting.connect(self._network)
+        self._meet_peers()
         admin = AdminServer(self.ready, self.samples)
         if config.http.enabled:
             with _listening("http", config.http.listen):
@@ -253,6 +230,33 @@ class Node:
             await self._network.close()
             await admin.close()
             self._directory.close_journal(self._journal)
+
+    def _meet_peers(self) -> None:
+        """Who this node is to others, what it will host, and the network between them; nothing listens yet."""
+        config, around, own = self.config, self._around, self._directory
+        pulse = Pulse(self.clock, self._outbox.flush, around.work_s)
+        hosting = Hosting(config, around, own, self._journal, self.clock, pulse, self.start, self.groups, self._on_members)
+        self._hosting = hosting
+        self._party = Party(
+            config.cluster,
+            config.node,
+            own.storage,
+            own.incarnation,
+            config.peer.address,
+            hosting.configuration,
+            engine=config.engine,
+            groups=hosting.further_configurations,
+        )
+        self._network = PeerNetwork(
+            self._party,
+            hosting.on_message,
+            hosting.on_lost,
+            self._outbox,
+            rng=around.rng,
+            routes=config.routes,
+            coalesces=config.timing.coalesced,
+        )
+        hosting.connect(self._network)
 
     async def _host(self) -> None:
         """Recover or form, then host the groups."""
