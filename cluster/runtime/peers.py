@@ -32,6 +32,8 @@ REFUSED_S = 2.0
 HELLO_S_MAX = 2.0
 # Heartbeats are acknowledged several times a second; a peer that acknowledges nothing for so long is dialled anew.
 PEER_SILENT_S = 5
+# The largest frames, snapshot chunks and full batches, take a moment.
+UNFINISHED_S_MAX = 4.0
 HELLO_TYPES = tuple(get_origin(field.type) or field.type for field in dataclasses.fields(Hello))
 # Links to nodes that dialled us and are in no configuration of ours yet.
 GUESTS_MAX = 64
@@ -51,6 +53,7 @@ class PeerInbound(Stream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         end_if_silent(transport, PEER_SILENT_S)
+        self.end_if_unfinished(UNFINISHED_S_MAX)
         self._network.inbound[self] = None
         self._patience = asyncio.get_running_loop().call_later(HELLO_S_MAX, self._end_if_a_stranger)
 

@@ -79,6 +79,8 @@ class Stream(asyncio.Protocol):
         self._outbox = outbox or Outbox()
         self.closed_because = ""
         """Why this side closed the connection; empty if the other side did."""
+        self._received_bytes = 0
+        self._looking: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -113,6 +115,7 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         unpacker = self._unpacker
+        self._received_bytes += len(data)
         try:
             unpacker.feed(data)
             for frame in unpacker:
@@ -124,6 +127,17 @@ class Stream(asyncio.Protocol):
         except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
             # msgpack's own format errors are ValueErrors; UnicodeDecodeError is one too.
             self.close(f"not msgpack-RPC: {error!r}")
+
+    def end_if_unfinished(self, within_s: float, unfinished_at: int = -1) -> None:
+        """Close once two looks, so far apart, find the same frame unfinished: one whose length was damaged on the way would else
+        swallow all that comes after it, while the connection looks alive."""
+        assert self._loop is not None, "not connected yet"
+        begins_at = self._unpacker.tell()
+        missing = self._received_bytes - begins_at
+        if missing and begins_at == unfinished_at:
+            self.abort(f"a frame of which {missing} bytes have come is unfinished after {within_s:g} s; was its length damaged?")
+            return
+        self._looking = self._loop.call_later(within_s, self.end_if_unfinished, within_s, begins_at if missing else -1)
 
     def _on_frame(self, frame: object) -> None:
         raise NotImplementedError
@@ -189,6 +203,8 @@ class Stream(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         self._transport = None
         self._outgoing.clear()
         self._deferred.clear()
