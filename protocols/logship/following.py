@@ -122,7 +122,9 @@ class Following:
         """A snapshot is here. Whether it is of this primary's history shows when the next entries follow it, or do not."""
         log = self.state.log
         late = sender != me.primary or me.aligned >= snapshot.index or snapshot.index <= log.base
-        if not late and log.term_at(snapshot.index) != snapshot.term:
+        # Begun when the same node was primary before: what follows a place that both logs hold is not older than that place.
+        stale = me.aligned != UNALIGNED and snapshot.term < (log.term_at(me.aligned) or 0)
+        if not late and not stale and log.term_at(snapshot.index) != snapshot.term:
             self.state.install(snapshot)
             me.aligned = UNALIGNED
             me.ack = None

@@ -101,9 +101,11 @@ class Shipping:
         if message.index > previous:
             self._on_base_told(peer, sender, message)
             return
-        # One that denies what it acknowledged speaks from the past: only a heartbeat's answer probes it again.
         if previous <= peer.match:
-            return
+            if message.term or message.index > 1:
+                return  # one that denies what it acknowledged speaks from the past: only a heartbeat's answer probes it again
+            # But an empty log is that of a replica that has begun anew, and holds nothing of it any more.
+            peer.match = 0
         meeting = message.index
         if message.term:
             last = self.state.log.last_of_term(message.term, previous - 1)

@@ -304,6 +304,15 @@ class LogshipWatch(Watch):
         if generation >= max((other.leads for other in self._nodes.values() if other.core is not None), default=0):
             self._rewrite((last.index, last.term), node)
 
+    def _compare_matches(self, node: "Node", core: Core, term: int) -> None:
+        """Nothing is known of who has begun anew, or was taken out and added again."""
+        _, known = self._matches.get(node.name, (0, {}))
+        for name, match in self._view.matches(core).items():
+            member = core.configuration.get(name)
+            if member is not None and not match:
+                known.pop(member.storage, None)
+        super()._compare_matches(node, core, term)
+
     def _is_of(self, generation: int, place: Place) -> bool:
         """Whether that generation's history has this place, as far as is known."""
         history = self._histories.get(generation)
