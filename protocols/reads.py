@@ -126,6 +126,8 @@ class Waiting:
     round: int = 0
     """On a leader: the round that confirms them."""
     index: int = 0
+    confirmed: bool = False
+    """Engines in which a confirmed read may still wait for its index mark it."""
     asked_at: int = 0
     """On a follower: when the leader was asked last."""
 

@@ -20,6 +20,8 @@ from quorate.protocols.core.ports import Clock, Recovered, Storage, Transport
 from quorate.protocols.core.values import (
     COUNTER_BITS,
     COUNTER_MAX,
+    FAST,
+    FAST_ROUND,
     INCARNATION_MAX,
     NO_ORIGIN,
     NOTHING,
@@ -46,6 +48,8 @@ from quorate.protocols.core.values import (
 __all__ = [
     "COUNTER_BITS",
     "COUNTER_MAX",
+    "FAST",
+    "FAST_ROUND",
     "INCARNATION_MAX",
     "NOTHING",
     "NO_ORIGIN",

@@ -61,6 +61,12 @@ its place and under a later ballot, keep by it what the value is: the same on ev
 
 _BORN = Struct("<Q")
 
+FAST = 0x40
+"""Beside a kind: a vote that an acceptor gave by itself, in a fast round; the entry's data begins with the number of that round within
+the term. What is committed bears no such mark."""
+
+FAST_ROUND = Struct("<I")
+
 
 def born(entry: Entry) -> int:
     """The term in which the entry's value was first proposed; together with the index it names the value."""
@@ -69,13 +75,17 @@ def born(entry: Entry) -> int:
 
 def original(entry: Entry) -> Entry:
     """The entry as it was first proposed: what is committed, applied and compared."""
+    if entry.kind & FAST:
+        return Entry(entry.index, entry.term, entry.origin, entry.kind ^ FAST, entry.data[FAST_ROUND.size :])
     if not entry.kind & PROPOSED_AGAIN:
         return entry
     return Entry(entry.index, born(entry), entry.origin, entry.kind ^ PROPOSED_AGAIN, entry.data[_BORN.size :])
 
 
 def proposed_again(entry: Entry, term: int) -> Entry:
-    """The same value at the same index, under another ballot."""
+    """The same value at the same index, proposed under this ballot."""
+    if entry.kind & FAST:
+        entry = original(entry)
     if entry.term == term:
         return entry
     if entry.kind & PROPOSED_AGAIN:

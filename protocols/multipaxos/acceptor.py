@@ -3,7 +3,7 @@
 "Paxos Made Simple", 2.2 and 2.3; phase 1 for all slots at once, section 3. Snapshots stand for slots that nobody keeps any more.
 """
 
-from quorate.protocols.core import Entry, NodeId, Reason, Snapshot, Transfer, born, proposed_again
+from quorate.protocols.core import FAST, Entry, Message, NodeId, Reason, Snapshot, Transfer, born, proposed_again
 from quorate.protocols.log import Blobs, pack, packed_size, unpack
 from quorate.protocols.multipaxos.messages import Accept, Accepted, Chosen, Heartbeat, HeartbeatReply, Preempted, Prepare, Promise
 from quorate.protocols.multipaxos.roles import Follower, Leader
@@ -73,13 +73,13 @@ class Acceptor:
         for entry in values:
             slot = entry.index
             # What is chosen has this value already; a copy adds nothing.
-            if slot > commit and ((known := slots.get(slot)) is None or known.term != ballot):
+            if slot > commit and ((known := slots.get(slot)) is None or known.term != ballot or known.kind & FAST):
                 log.vote(entry)
                 votes += 1
         if votes:
             first, last = values[0].index, values[-1].index
             self.blobs.keep(message.values if votes == len(values) == last - first + 1 else b"", first, last)
-        self._advance(me)
+        self.advance(me)
         if values and values[-1].index > me.upto:
             me.beyond.append((max(values[0].index, me.upto + 1), values[-1].index))
         me.owes = True
@@ -87,20 +87,20 @@ class Acceptor:
         commit = state.rules.commit_to_believe(message.commit, me.upto)
         if commit > state.commit:
             state.choose(min(commit, log.filled))
-            self._advance(me)
+            self.advance(me)
 
-    def _advance(self, me: Follower) -> None:
+    def advance(self, me: Follower) -> None:
         """Up to where nothing is missing in the leader's ballot."""
         slots, ballot = self.state.log.entries, self.state.ballot
         upto = max(me.upto, self.state.commit)
-        while (entry := slots.get(upto + 1)) is not None and entry.term == ballot:
+        while (entry := slots.get(upto + 1)) is not None and entry.term == ballot and not entry.kind & FAST:
             upto += 1
         me.upto = upto
 
     def follow(self, me: Follower) -> None:
         """Another leader's ballot begins here: what is missing counts anew."""
         me.upto = self.state.commit
-        self._advance(me)
+        self.advance(me)
 
     def on_heartbeat(self, me: Follower, sender: NodeId, message: Heartbeat) -> None:
         """Answered at once: it acknowledges no votes, so it need not wait behind the disk."""
@@ -109,11 +109,14 @@ class Acceptor:
             state.number = message.number
             state.unsaved = True
         self.believe(me, message.commit)
-        reply = HeartbeatReply(state.ballot, message.round, me.upto, state.known_durable)
+        reply = self.heartbeat_reply(me, message)
         if state.promise_durable:
             state.send(sender, reply)
         else:
             state.send_after_sync(sender, reply)
+
+    def heartbeat_reply(self, me: Follower, message: Heartbeat) -> Message:
+        return HeartbeatReply(self.state.ballot, message.round, me.upto, self.state.known_durable)
 
     def on_chosen(self, me: Follower, message: Chosen) -> None:
         self.believe(me, message.index)
@@ -124,7 +127,7 @@ class Acceptor:
         commit = min(commit, state.log.filled)
         if commit > state.commit:
             state.choose(commit)
-            self._advance(me)
+            self.advance(me)
 
     def flush(self, me: Follower) -> None:
         """Put the turn's acknowledgement among the effects: one for all accepts, after their sync."""
@@ -146,7 +149,8 @@ class Acceptor:
         """The next slot's value is known to be chosen, so it is what our own ballot would propose there."""
         state, log = self.state, self.state.log
         assert entry.index == state.commit + 1, (state, entry)
-        if log.term_at(entry.index) != born(entry):
+        known = log.get(entry.index)
+        if known is None or (born(known), known.origin) != (born(entry), entry.origin):
             self.blobs.clear()
             log.vote(proposed_again(entry, state.ballot))
         state.choose(entry.index)
@@ -165,7 +169,7 @@ class Acceptor:
             state.commit = snapshot.index
             state.note("snapshot_installed", index=snapshot.index)
         if isinstance(state.role, Follower):
-            self._advance(state.role)
+            self.advance(state.role)
             state.role.owes = state.role.leader is not None
         return replaced
 

@@ -151,22 +151,28 @@ class MultiPaxos:
 
     def _on_leader(self, sender: NodeId, message: Accept | Heartbeat | Chosen) -> None:
         """Something under a ballot that a quorum has promised."""
-        state = self.state
-        if not state.rules.may_accept(message.ballot, state.ballot):
-            self.acceptor.refuse(sender, message.ballot)
+        if not self._follow(sender, message.ballot):
             return
-        role = state.role
-        if message.ballot != state.ballot or not isinstance(role, Follower) or role.leader != sender:
-            assert message.ballot > state.ballot or not isinstance(role, Leader), f"two leaders of one ballot: {state} and {sender}"
-            self._become_follower(message.ballot, sender)
-        self.elections.leader_heard()
-        match state.role, message:
+        match self.state.role, message:
             case Follower() as me, Accept():
                 self.acceptor.on_accept(me, message)
             case Follower() as me, Heartbeat():
                 self.acceptor.on_heartbeat(me, sender, message)
             case Follower() as me, Chosen():
                 self.acceptor.on_chosen(me, message)
+
+    def _follow(self, leader: NodeId, ballot: int) -> bool:
+        """Follow who leads that ballot, unless more was promised: then tell it so."""
+        state = self.state
+        if not state.rules.may_accept(ballot, state.ballot):
+            self.acceptor.refuse(leader, ballot)
+            return False
+        role = state.role
+        if ballot != state.ballot or not isinstance(role, Follower) or role.leader != leader:
+            assert ballot > state.ballot or not isinstance(role, Leader), f"two leaders of one ballot: {state} and {leader}"
+            self._become_follower(ballot, leader)
+        self.elections.leader_heard()
+        return True
 
     def _on_prepare(self, sender: NodeId, message: Prepare) -> None:
         """Promise, unless a higher ballot was promised, a leader is heard, or we could not report what the sender lacks."""

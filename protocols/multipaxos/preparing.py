@@ -26,7 +26,7 @@ class Prepares:
         for slot in range(state.commit + 1, state.log.last + 1):
             entry = state.log.get(slot)
             if entry is not None:
-                self._report(me.phase, entry)
+                self._report(me.phase, state.node, entry)
         self.ask_acceptors(me)
 
     def ask_acceptors(self, me: Preparing) -> None:
@@ -59,7 +59,7 @@ class Prepares:
             return False
         if sender not in phase.complete:
             for entry in votes:
-                self._report(phase, entry)
+                self._report(phase, sender, entry)
             phase.end = max(phase.end, message.last)
             self._learn(message, votes)
             if message.through < message.last:
@@ -76,7 +76,7 @@ class Prepares:
                 if entry.index == state.commit + 1 and entry.index <= message.commit:
                     self.acceptor.learn(entry)
 
-    def _report(self, phase: PhaseOne, entry: Entry) -> None:
+    def _report(self, phase: PhaseOne, acceptor: NodeId, entry: Entry) -> None:
         """Keep it if its slot is still to be proposed for, and no higher ballot was reported there."""
         role = self.state.role
         if entry.index <= (role.opened if isinstance(role, Leader) else self.state.commit):

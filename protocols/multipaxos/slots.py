@@ -10,8 +10,13 @@ Rules kept here:
 from collections import deque
 from collections.abc import Sequence
 
-from quorate.protocols.core import PROPOSED_AGAIN, Entry, Kind, born
+from quorate.protocols.core import FAST, PROPOSED_AGAIN, Entry, Kind, born
 from quorate.protocols.log import packed_size
+
+
+def proposed_in(entry: Entry | None, ballot: int) -> bool:
+    """Whether that is a vote for what this ballot's owner proposed."""
+    return entry is not None and entry.term == ballot and not entry.kind & FAST
 
 
 class Slots:

@@ -5,6 +5,7 @@ from importlib import import_module
 from quorate.protocols.simulation.engine import Engine
 
 ENGINES = {
+    "fastpaxos": ("quorate.protocols.simulation.fastpaxos_view", "FASTPAXOS"),
     "kraft": ("quorate.protocols.simulation.kraft_view", "KRAFT"),
     "logship": ("quorate.protocols.simulation.logship_view", "LOGSHIP"),
     "multipaxos": ("quorate.protocols.simulation.multipaxos_view", "MULTIPAXOS"),
