@@ -22,10 +22,11 @@ GROUPS_MAX = 10_000
 TICK_MS = 10
 """One logical tick of every core. Fine enough for a failover in tens of ms, coarse enough to cost nothing."""
 
-ENGINES = ("raft", "zab", "kraft", "multipaxos", "logship")
+ENGINES = ("raft", "zab", "kraft", "multipaxos", "fastpaxos", "logship")
 WITHOUT_PRIORITIES = {
     "zab": "zab elects the longest history, then the highest number",
     "multipaxos": "multipaxos elects whoever prepares first",
+    "fastpaxos": "fastpaxos elects whoever prepares first",
     "logship": "logship elects nobody, people promote",
 }
 """Engines whose elections know no priority, and whom they elect."""
@@ -177,7 +178,7 @@ class NodeConfig(BaseSettings):
     cluster: Name
     node: Name
     data: Path
-    engine: Literal["raft", "zab", "kraft", "multipaxos", "logship"] = "raft"
+    engine: Literal["raft", "zab", "kraft", "multipaxos", "fastpaxos", "logship"] = "raft"
     peer: Listener
     client: Listener
     http: HttpConfig = HttpConfig()

@@ -7,6 +7,7 @@ from random import Random
 from quorate.cluster.runtime.config import TICK_MS, NodeConfig
 from quorate.cluster.service.limits import REQUEST_SIZE_MAX
 from quorate.protocols.core import Configuration, Core, CoreFactory, Recovered
+from quorate.protocols.fastpaxos import FastPaxosOptions, fastpaxos
 from quorate.protocols.kraft import KRaftOptions, kraft
 from quorate.protocols.logship import LogshipOptions, logship
 from quorate.protocols.multipaxos import MultiPaxosOptions, multipaxos
@@ -83,6 +84,25 @@ def multipaxos_options(config: NodeConfig) -> MultiPaxosOptions:
     )
 
 
+def fastpaxos_options(config: NodeConfig) -> FastPaxosOptions:
+    timing = config.timing
+    heartbeat_ticks = timing.heartbeat_ms // TICK_MS
+    return FastPaxosOptions(
+        election_ticks=timing.election_timeout_ms // TICK_MS,
+        heartbeat_ticks=heartbeat_ticks,
+        lease_ticks=timing.lease_ms // TICK_MS,
+        starts_quickly=True,
+        commit_ticks=1,
+        entry_bytes_max=ENVELOPED_BYTES_MAX,
+        margin_bytes=config.log.keep_mib << 20,
+        # An acceptor that missed two heartbeats is not there.
+        live_ticks=3 * heartbeat_ticks,
+        # Some fsyncs of a busy disk fit.
+        recovery_ticks=10,
+        repropose_ticks=20,
+    )
+
+
 def logship_options(config: NodeConfig) -> LogshipOptions:
     timing, modes = config.timing, config.logship
     return LogshipOptions(
@@ -101,6 +121,7 @@ _ENGINES: dict[str, tuple[CoreFactory, Callable[[NodeConfig], TermOptions | ZabO
     "zab": (zab, zab_options),
     "kraft": (kraft, kraft_options),
     "multipaxos": (multipaxos, multipaxos_options),
+    "fastpaxos": (fastpaxos, fastpaxos_options),
     "logship": (logship, logship_options),
 }
 

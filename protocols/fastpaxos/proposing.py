@@ -57,15 +57,17 @@ class FastProposals(Proposals):
         return super().may_open(me, slot)
 
     def may_open(self, me: Leader, slot: int) -> bool:
-        if self.blocked:
+        if self.blocked or self.picked_to < slot <= me.phase.end:
             return False
-        if slot > self.picked_to and me.waiting and me.waiting[0][0] in self.sent_before and slot > me.phase.end:
+        if me.waiting and me.waiting[0][0] in self.sent_before and slot > me.phase.end:
             # As in a fast round: a value that was voted for elsewhere may get a slot in the fast window only.
             return slot <= self.state.commit + self.fast_state.figures.fast_window and self.is_within_reach(me, slot)
         return self.is_within_reach(me, slot)
 
     def open_all(self, me: Leader) -> None:
-        if not self.blocked:
+        before = -1
+        while not self.blocked and me.opened > before:
+            before = me.opened
             self._pick_reported(me)
             super().open_all(me)
 

@@ -111,11 +111,9 @@ class FastPaxosLaws:
         if vote is not None and vote_of(vote).round >= round_:
             return vote_of(vote) == (round_, value)
         promise = node.disk.durable.promise
-        return (
-            not isinstance(promise, FastPromised)
-            or (promise.ballot, promise.stage) <= round_
-            or (round_[1] == CLASSIC and promise.ballot <= round_[0])
-        )
+        # Who closed a fast round, an even one, votes in the recovering one after it no more either.
+        bar = round_ if round_[1] == CLASSIC else (round_[0], round_[1] & ~1)
+        return not isinstance(promise, FastPromised) or (promise.ballot, promise.stage) <= bar
 
     def _chosen(self, node: "Node", entry: Entry) -> None:
         """A node gives this out as chosen: a quorum of one round has it on disk. Disks show the last vote only; where it is for the

@@ -295,12 +295,16 @@ class CoreContract:
 
         assert new == seat.disk.snapshot
 
+    def notice(self, bench: Bench, leader: Seat) -> None:
+        """Give the leader the time that it needs to go on without a node that just died."""
+
     def lagging(self, bench: Bench) -> tuple[Seat, Seat, Snapshot]:
         """(leader, a follower that lacks what the leader has compacted, the snapshot it needs)."""
         leader = bench.elect()
         bench.run(lambda: all(seat.running.leader == leader.name for seat in bench.seats.values()))
         follower = bench.others(leader)[0]
         bench.crash(follower.name)
+        self.notice(bench, leader)
         for number in range(5):
             bench.propose(leader, b"%d" % number)
         snapshot = self.snapshot_of(bench, leader)

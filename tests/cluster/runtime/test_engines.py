@@ -8,6 +8,7 @@ import pytest
 from quorate.cluster.runtime.config import ENGINES, NodeConfig
 from quorate.cluster.runtime.engines import logship_options, make_core
 from quorate.protocols.core import Configuration, Member, Recovered
+from quorate.protocols.fastpaxos import FastPaxos
 from quorate.protocols.kraft import KRaft
 from quorate.protocols.logship import Logship, LogshipOptions, Tenure
 from quorate.protocols.multipaxos import MultiPaxos
@@ -27,7 +28,7 @@ def test_the_engine_that_is_configured_is_made() -> None:
     members = Configuration((Member("n1", 1),))
     made = [type(make_core(config(engine), members, Random(1), 1, Recovered())) for engine in ENGINES]
 
-    assert [Raft, Zab, KRaft, MultiPaxos, Logship] == made
+    assert [Raft, Zab, KRaft, MultiPaxos, FastPaxos, Logship] == made
 
 
 def test_the_log_of_another_engine_is_not_taken() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import quorate.cluster.runtime.snapshotting
+import quorate.protocols.fastpaxos
 import quorate.protocols.kraft
 import quorate.protocols.logship
 import quorate.protocols.multipaxos
