@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from quorate.protocols.core import NO_ORIGIN, Change, Entry, Kind, NodeId, Reason, Token, proposed_again
 from quorate.protocols.fastpaxos.messages import Any, Close, Closed, Values
-from quorate.protocols.fastpaxos.options import COORDINATED
 from quorate.protocols.fastpaxos.proposer import Proposer
 from quorate.protocols.fastpaxos.proposing import FastProposals
 from quorate.protocols.fastpaxos.state import FastState
@@ -280,7 +279,7 @@ class Coordinator:
         """Coordinated recovery: if votes have collided, go on with the next round, of which they are the phase 1b messages."""
         state, stage = self.state, self.voting.stage
         assert stage is not None, state
-        if state.figures.recovery != COORDINATED or not stage.has_collided(slot, state.governing(slot).voters, state.fast_rules):
+        if state.figures.uncoordinated or not stage.has_collided(slot, state.governing(slot).voters, state.fast_rules):
             return False
         slots, told = self.voting.heard(slot)
         slots = range(slots.start, min(slots.stop, state.commit + state.options.alpha + 1))

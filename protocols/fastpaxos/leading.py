@@ -42,6 +42,12 @@ class FastLeading(Leading):
         super().__init__(state, proposals)
         self.fast_state = state
 
+    def on_changed(self, me: Leader) -> None:
+        for member in self.state.configuration.members:
+            if me.bits.get(member.name, 1 << member.number) != 1 << member.number:
+                self.forget(me, member.name)  # it was removed, and comes back on another disk before we forgot it
+        super().on_changed(me)
+
     def has_lease(self, me: Leader) -> bool:
         coordinator = self.coordinator
         if (coordinator.open or coordinator.closing is not None) and not self.fast_state.fast_rules.lease_holds_in_fast_rounds():

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from quorate.protocols.multipaxos.options import MultiPaxosOptions
 
-COORDINATED = "coordinated"
-UNCOORDINATED = "uncoordinated"
-
 
 @dataclass(frozen=True, slots=True)
 class FastPaxosOptions(MultiPaxosOptions):
@@ -14,8 +11,8 @@ class FastPaxosOptions(MultiPaxosOptions):
 
     fast: bool = True
     """Whether there are fast rounds at all."""
-    recovery: str = COORDINATED
-    """Who finds the value after a collision: the coordinator, or each acceptor by itself."""
+    uncoordinated: bool = False
+    """Who finds the value after a collision: each acceptor by itself; else the coordinator."""
     fast_window: int = 256
     """An acceptor votes in no fast round for a slot further above what it knows to be chosen. Snapshots lag behind by as much."""
     stage_slots: int = 8_192
@@ -38,5 +35,3 @@ class FastPaxosOptions(MultiPaxosOptions):
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.fast_window > self.alpha:
             raise ValueError(f"fast_window ({self.fast_window}) must not exceed alpha ({self.alpha}): no more slots may be open")
-        if self.recovery not in (COORDINATED, UNCOORDINATED):
-            raise ValueError(f"recovery must be {COORDINATED!r} or {UNCOORDINATED!r}, not {self.recovery!r}")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 from quorate.protocols.core import FAST, NO_ORIGIN, Entry, Kind, NodeId, born, original
 from quorate.protocols.fastpaxos.messages import Any, Close, Closed, Values, Voted
-from quorate.protocols.fastpaxos.options import UNCOORDINATED
 from quorate.protocols.fastpaxos.picking import pick
 from quorate.protocols.fastpaxos.stage import Stage
 from quorate.protocols.fastpaxos.state import FastState
@@ -15,6 +14,7 @@ from quorate.protocols.fastpaxos.votes import Value, Vote, fast_vote, stage_of
 from quorate.protocols.log import pack, packed_size, unpack
 from quorate.protocols.multipaxos.acceptor import Acceptor
 from quorate.protocols.multipaxos.roles import Follower, Leader
+from quorate.protocols.multipaxos.slots import proposed_in
 
 # Votes are told as runs of slots; a longer gap between two begins another message.
 GAP_MAX = 64
@@ -84,6 +84,8 @@ class FastVoting:
             if rules.is_voted_for(voted=origin in stage.slots or origin in stage.chosen):
                 continue
             slot = max(rules.next_slot(stage.following, state.commit), state.commit + 1)
+            while proposed_in(state.log.get(slot), stage.ballot):
+                slot += 1  # voted for in the classic round, which is the higher one
             if slot > min(stage.through, state.commit + state.figures.fast_window):
                 break
             state.log.vote(fast_vote(slot, stage.ballot, stage.number, origin, value.data))
@@ -281,7 +283,7 @@ class FastVoting:
     def recover(self) -> None:
         """Uncoordinated recovery: where votes have collided, vote in the recovering round for what a quorum's votes allow."""
         state, stage = self.state, self.stage
-        if stage is None or not stage.votes_here or state.figures.recovery != UNCOORDINATED:
+        if stage is None or not stage.votes_here or not state.figures.uncoordinated:
             return
         low = state.commit + 1
         voters = state.governing(low).voters
@@ -292,7 +294,8 @@ class FastVoting:
             return
         for slot, (_, origin) in self.pick(slots, told).items():
             value = self.value(slot, origin)
-            fresh = slot not in stage.recovered_slots and origin not in stage.recovered
+            classic = proposed_in(state.log.get(slot), stage.ballot)
+            fresh = not classic and slot not in stage.recovered_slots and origin not in stage.recovered
             if value is not None and fresh and stage.has_collided(slot, voters, state.fast_rules):
                 state.note("recovers", slot=slot)
                 state.log.vote(fast_vote(slot, stage.ballot, stage.number + 1, origin, original(value).data))

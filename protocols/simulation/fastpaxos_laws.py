@@ -36,8 +36,8 @@ class FastPaxosLaws:
         """By slot and ballot: what the classic round is for."""
         self._begun: dict[Round, int] = {}
         """Fast rounds, and their first slots."""
-        self._cast: dict[tuple[str, int, Round], int] = {}
-        """By disk, origin and fast round: where it voted."""
+        self._cast: dict[tuple[str, int, Round], tuple[int, int]] = {}
+        """By disk, origin and fast round: where it voted, and in which life."""
 
     def wrote(self, node: "Node", core: Core, effects: Effects) -> None:
         """The node's batch is in its log, though not durable yet, and nothing of it that must wait for the disk has left."""
@@ -84,14 +84,26 @@ class FastPaxosLaws:
 
     def _fast(self, node: "Node", core: FastPaxos, entry: Entry, round_: Round) -> None:
         slot, begun = entry.index, (round_[0], round_[1] & ~1)
+        stage = core.voting.stage
+        if begun not in self._begun and stage is not None and not self._is_led(begun[0]):
+            # Any left, and its sender died before its turn was over: the acceptor's word for it must do.
+            self._begun[begun] = stage.first
         if begun not in self._begun or slot < self._begun[begun]:
             raise Violation(ANY_FIRST, f"{node} votes in slot {slot} in {round_}; begun are {self._begun.get(begun, 'no slots of it')}")
-        if self._cast.setdefault((node.storage, entry.origin, round_), slot) != slot:
-            where = self._cast[node.storage, entry.origin, round_]
+        key = (node.storage, entry.origin, round_)
+        where, life = self._cast.setdefault(key, (slot, node.incarnation))
+        # What was not durable when the process died was told to nobody, and may be voted for anew.
+        kept = node.disk.durable.entries.get(where)
+        if where != slot and (life == node.incarnation or (kept is not None and vote_of(kept) == vote_of(entry))):
             raise Violation(ONE_VOTE_PER_ORIGIN, f"{node} votes for {entry.origin:x} in slot {slot} in {round_}, and did in {where}")
+        self._cast[key] = (slot, node.incarnation)
         window = core.fast_state.figures.fast_window
         if slot > core.state.commit + window:
             raise Violation(WINDOW, f"{node} votes in slot {slot} of a fast round; it knows {core.state.commit} to be chosen")
+
+    def _is_led(self, ballot: int) -> bool:
+        cores = [one.core for one in self._nodes.values() if isinstance(one.core, FastPaxos)]
+        return any(core.state.ballot == ballot and isinstance(core.state.role, Leader) for core in cores)
 
     def _is_safe(self, node: "Node", slot: int, round_: Round, value: Value) -> None:
         """Nothing else can have been chosen in a lower round, or still be."""

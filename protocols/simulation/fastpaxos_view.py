@@ -5,7 +5,6 @@ from dataclasses import replace
 from quorate.protocols import reads
 from quorate.protocols.core import TAGS, Core, Message, NodeId
 from quorate.protocols.fastpaxos import FastPaxos, FastPaxosOptions, FastPromised, fastpaxos, messages
-from quorate.protocols.fastpaxos.options import COORDINATED, UNCOORDINATED
 from quorate.protocols.multipaxos import Promised
 from quorate.protocols.multipaxos import messages as classic
 from quorate.protocols.multipaxos.roles import Leader
@@ -51,7 +50,7 @@ def options(settings: Settings) -> FastPaxosOptions:
         entry_bytes_max=1_000,
         commit_ticks=pick((0, 1, 3)),
         starts_quickly=bool(pick((0, 1))),
-        recovery=(COORDINATED, UNCOORDINATED)[pick((0, 1))],
+        uncoordinated=bool(pick((0, 1))),
         fast_window=min(alpha, pick((2, 5, 20))),
         stage_slots=pick((4, 30, 1_000)),
         recovery_ticks=pick((1, 3)),

@@ -11,6 +11,7 @@ from quorate.protocols.simulation.ablations.row import LIVENESS, SAFETY, SEEDS_M
 __all__ = ["LIVENESS", "SAFETY", "SEEDS_MAX", "STEPS", "TABLES", "Row", "hunt", "rows_of"]
 
 TABLES = {
+    "fastpaxos": "quorate.protocols.simulation.ablations.fastpaxos",
     "multipaxos": "quorate.protocols.simulation.ablations.multipaxos",
     "raft": "quorate.protocols.simulation.ablations.raft",
     "zab": "quorate.protocols.simulation.ablations.zab",
