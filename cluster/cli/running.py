@@ -32,8 +32,8 @@ DOWN_S = 30.0
 POLL_S = 0.05
 FAULT_SETTINGS = ("faults.files=true", "faults.admin=true")
 ENGINE_HELP = (
-    "Consensus engine, raft, zab, kraft or multipaxos, on the first start; or logship, which is none and loses acknowledged writes.  "
-    "[default: raft]"
+    "Consensus engine, raft, zab, kraft, multipaxos or fastpaxos, on the first start; or logship, which is none and loses acknowledged "
+    "writes.  [default: raft]"
 )
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

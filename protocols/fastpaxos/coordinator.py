@@ -257,8 +257,7 @@ class Coordinator:
             state.log.vote(value)
         self.voting.accepted(slot)
         me.opened = slot
-        me.acks[slot] = sum(me.bits[name] for name in voters if name in me.bits)
-        me.chosen.add(slot)
+        self.proposals.fast_chosen.add(slot)
         self.adopted[slot] = voters
         for name in voters:
             peer = me.peers.get(name)

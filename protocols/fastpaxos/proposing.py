@@ -48,6 +48,9 @@ class FastProposals(Proposals):
         self.first_hand: set[Token] = set()
         """Own proposals that were never sent for a fast round: each gets one slot at most."""
 
+        self.fast_chosen: set[int] = set()
+        """Slots above the commit index that a fast round chose."""
+
     @staticmethod
     def size(data: bytes) -> int:
         return len(data) + HEADER_SIZE
@@ -89,6 +92,25 @@ class FastProposals(Proposals):
             phase.reported[slot] = entries[slot, value]
         self.picked_to = high
 
+    def _open_run(self, me: Leader, first: int) -> None:
+        if not self.sent_before:
+            super()._open_run(me, first)
+            return
+        # One by one: each may be one that the fast window bounds.
+        token, data = me.waiting.popleft()
+        me.batch_bytes += self.size(data)
+        self._open(me, Entry(first, self.state.ballot, token, Kind.COMMAND, data))
+
+    def choose(self, me: Leader) -> None:
+        super().choose(me)
+        state, commit = self.state, self.state.commit
+        while commit + 1 in self.fast_chosen:
+            commit += 1
+            self.fast_chosen.discard(commit)
+        if commit > state.commit:
+            state.choose(commit)
+            super().choose(me)  # what is chosen above it counts now
+
     def open_picked(self, me: Leader, entry: Entry) -> None:
         """Propose this in the next slot."""
         assert entry.index == me.opened + 1 and self.is_within_reach(me, entry.index), (self.state, entry)
@@ -109,3 +131,4 @@ class FastProposals(Proposals):
         self.first_hand.clear()
         self.sent_before.clear()
         self.picked_to = 0
+        self.fast_chosen.clear()

@@ -3,7 +3,7 @@
 Everything that arrived in a turn shares one batch in the log and one accept per follower; its values are packed once.
 """
 
-from quorate.protocols.core import PROPOSED_AGAIN, Effects, original
+from quorate.protocols.core import FAST, Effects, original
 from quorate.protocols.log import pack
 from quorate.protocols.membership import Membership
 from quorate.protocols.multipaxos.acceptor import Acceptor
@@ -112,9 +112,7 @@ class Turn:
         """End the batch; None if it holds nothing."""
         state, out = self.state, self.state.out
         if state.commit > self.handed:
-            out.committed = [
-                entry if entry.kind < PROPOSED_AGAIN else original(entry) for entry in state.log.slice(self.handed + 1, state.commit)
-            ]
+            out.committed = [entry if entry.kind < FAST else original(entry) for entry in state.log.slice(self.handed + 1, state.commit)]
             self.handed = state.commit
         if state.unsaved or state.known_due or out.snapshot is not None:
             out.promise = state.promise()
