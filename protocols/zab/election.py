@@ -26,6 +26,8 @@ class Elections:
         self.state = state
         self.stamps: dict[NodeId, int] = {}
         """The latest stamp of each peer: what we echo."""
+        self.stamped_at: dict[NodeId, int] = {}
+        """Timer tick at which that was heard."""
         self.disks: dict[NodeId, str] = {}
         """On which disk it was, of members."""
         self.heard_us: dict[NodeId, int] = {}
@@ -142,10 +144,20 @@ class Elections:
         if sender not in self.stamps and len(self.stamps) >= CONTACTS_MAX:
             return False
         self._forget_another_disk(sender)
-        self.stamps[sender] = max(message.stamp, self.stamps.get(sender, 0))
+        self._note_stamp(sender, message.stamp)
         if message.echo >> COUNTER_BITS == state.incarnation:
             self.heard_us[sender] = max(message.echo & COUNTER_MAX, self.heard_us.get(sender, 0))
         return self.hears_us(sender)
+
+    def _note_stamp(self, peer: NodeId, stamp: int) -> None:
+        """The latest, for old ones come late; but an earlier one if nothing later was heard for a whole timeout: a disk that no
+        configuration of ours names yet counts its lives from 1 too."""
+        state, known = self.state, self.stamps.get(peer, 0)
+        if stamp > known or state.timer - self.stamped_at.get(peer, 0) > state.options.election_ticks:
+            if stamp >> COUNTER_BITS < known >> COUNTER_BITS:
+                state.last_links.pop(peer, None)
+            self.stamps[peer] = stamp
+            self.stamped_at[peer] = state.timer
 
     def _forget_another_disk(self, peer: NodeId) -> None:
         """A new disk counts its lives from 1 again: how far the lost one came in stamps and links says nothing of it."""

@@ -296,3 +296,15 @@ def test_who_never_hears_us_is_answered_once_a_tick() -> None:
     node.votes("n2", state=LEADING, number=0, echo=0)
 
     assert (1, 1) == (within, node.count(Notification) - before)
+
+
+def test_a_disk_that_no_configuration_of_ours_names_is_heard_once_the_lost_one_has_been_silent_for_a_timeout() -> None:
+    """Seed 7010918: n1 came back on a new disk and led; n2, which lagged, followed n1's third life for ever."""
+    node = Lone(members=FIVE)
+    node.votes("n5", stamp=(3 << COUNTER_BITS) | 130)
+    node.votes("n5", stamp=(1 << COUNTER_BITS) | 1)
+    late = node.core.elections.incarnation_of("n5")
+    node.tick(OPTIONS.election_ticks + 1)
+    node.votes("n5", stamp=(1 << COUNTER_BITS) | 2)
+
+    assert (3, 1) == (late, node.core.elections.incarnation_of("n5"))
