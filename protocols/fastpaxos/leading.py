@@ -4,7 +4,7 @@ In a fast round others learn what is chosen as soon as the leader does, or soone
 waits not only for what the leader knows to be chosen, but for every slot that any acceptor of the confirming quorum had voted in.
 """
 
-from quorate.protocols.core import FAST, Entry, Message, NodeId
+from quorate.protocols.core import FAST, Entry, Message
 from quorate.protocols.fastpaxos.coordinator import Coordinator
 from quorate.protocols.fastpaxos.messages import FastHeartbeatReply
 from quorate.protocols.fastpaxos.state import FastState
@@ -41,18 +41,6 @@ class FastLeading(Leading):
     def __init__(self, state: FastState, proposals: Proposals) -> None:
         super().__init__(state, proposals)
         self.fast_state = state
-        self.disks: dict[NodeId, str] = {}
-        """By name: the disk that a member had in the latest configuration."""
-
-    def meet_peers(self, me: Leader) -> None:
-        super().meet_peers(me)
-        self.disks.update((member.name, member.storage) for member in self.state.configuration.members)
-
-    def on_changed(self, me: Leader) -> None:
-        for member in self.state.configuration.members:
-            if self.disks.get(member.name, member.storage) != member.storage:
-                self.forget(me, member.name)  # it was removed, and comes back on another disk before we forgot it
-        super().on_changed(me)
 
     def has_lease(self, me: Leader) -> bool:
         coordinator = self.coordinator

@@ -25,9 +25,13 @@ class Leading:
         """Know every member of any configuration that governs or will. A removed one is kept until it governs nothing."""
         state = self.state
         me.met_at = state.configuration.index
+        bits = {member.name: 1 << member.number for configuration in state.configurations for member in configuration.members}
+        for name, bit in bits.items():
+            if me.bits.get(name, bit) != bit:
+                self.forget(me, name)  # it was removed, and came back as another acceptor before it was forgotten
+        me.bits |= bits
         for configuration in state.configurations:
             for member in configuration.members:
-                me.bits[member.name] = 1 << member.number
                 if member.name != state.node and member.name not in me.peers:
                     last = me.opened
                     me.peers[member.name] = Peer(next=state.commit + 1, heard=state.timer, catch_up=CatchUp(last, state.timer))

@@ -63,7 +63,7 @@ class Watch:
         """The highest term that anybody has led."""
         self._votes: dict[tuple[str, int], NodeId] = {}
         self._identities: dict[tuple[int, int], tuple[int, int, bytes, int]] = {}
-        self._matches: dict[NodeId, tuple[int, dict[str, int]]] = {}
+        self._matches: dict[NodeId, tuple[int, dict[int, int]]] = {}
         self._steps = 0
         self.fingerprint = 0
         """A digest of every step of every node: two runs of one seed that differ in anything differ in this."""
@@ -351,8 +351,8 @@ class Watch:
 
     def _compare_matches(self, node: "Node", core: Core, term: int) -> None:
         members = core.configuration
-        # By disk, not by name: what is known of a wiped disk says nothing of the one in its place.
-        now = {member.storage: match for name, match in self._view.matches(core).items() if (member := members.get(name)) is not None}
+        # By number, not by name: what is known of a member says nothing of who comes back under its name, on another disk or its own.
+        now = {member.number: match for name, match in self._view.matches(core).items() if (member := members.get(name)) is not None}
         known_term, known = self._matches.get(node.name, (0, {}))
         if known_term == term:
             for peer, match in now.items():

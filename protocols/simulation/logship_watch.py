@@ -310,7 +310,7 @@ class LogshipWatch(Watch):
         for name, match in self._view.matches(core).items():
             member = core.configuration.get(name)
             if member is not None and not match:
-                known.pop(member.storage, None)
+                known.pop(member.number, None)
         super()._compare_matches(node, core, term)
 
     def _is_of(self, generation: int, place: Place) -> bool:
