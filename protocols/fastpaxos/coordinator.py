@@ -349,7 +349,7 @@ class Coordinator:
             cast = (self.voting.cast(closing.stage, slot) for slot in range(closing.first, state.log.last + 1))
             closing.votes[node] = {entry.index: entry for entry in cast if entry is not None}
             closing.complete.add(node)
-        quorum = closing.complete & voters
+        quorum = sorted(closing.complete & voters)
         if node not in quorum or len(quorum) < state.fast_rules.recovery_quorum(len(voters)):
             return
         reported = max((slot for name in quorum for slot in closing.votes.get(name, ())), default=0)

@@ -25,6 +25,7 @@ Reports = Mapping[NodeId, Mapping[int, Vote]]
 def pick(slots: range, reports: Reports, count: int, taken: Container[int], rules: FastRules) -> dict[int, Value]:
     """For each of the slots the value to be proposed; none: a no-op. `count` acceptors decide them, `taken` are origins that have a
     slot elsewhere."""
+    reports = dict(sorted(reports.items()))  # the same whoever reported first, also where the rules are broken
     latest, voters = _origins(slots, reports)
 
     def is_void(value: Value, round_: Round) -> bool:

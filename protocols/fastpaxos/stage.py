@@ -87,4 +87,4 @@ class Stage:
 
     @staticmethod
     def _counts(table: Table, slot: int, voters: Collection[NodeId]) -> Counter[int]:
-        return Counter(origin for name in voters if (origin := table.get(name, {}).get(slot, 0)))
+        return Counter(origin for name in sorted(voters) if (origin := table.get(name, {}).get(slot, 0)))
