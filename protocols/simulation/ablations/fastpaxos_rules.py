@@ -4,39 +4,17 @@ FOR TESTS ONLY, as everything in this package: a node's configuration reaches no
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from random import Random
 
-from quorate.protocols.core import Configuration, Core, Entry, Message, NodeId, Snapshot
-from quorate.protocols.fastpaxos import FastPaxos, FastPaxosOptions, FastPromised, FastRules
+from quorate.protocols.fastpaxos import FastPaxos, FastRules
 from quorate.protocols.fastpaxos.votes import Value
+from quorate.protocols.simulation.ablations.broken import without
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.fastpaxos_view import FASTPAXOS
 
 
 def fastpaxos_without(rules: type[FastRules]) -> Engine:
     """Fast Paxos as the simulator runs it, but for one rule."""
-
-    class Broken(FastPaxos):
-        pass
-
-    Broken.rules = rules()
-
-    def factory(
-        node: NodeId,
-        members: Configuration,
-        options: object,
-        rng: Random,
-        incarnation: int,
-        promise: Message | None,
-        snapshot: Snapshot | None,
-        entries: list[Entry],
-    ) -> Core:
-        assert isinstance(options, FastPaxosOptions)
-        assert promise is None or isinstance(promise, FastPromised)
-        return Broken(node, members, options, rng, incarnation, promise, snapshot, entries)
-
-    return replace(FASTPAXOS, factory=factory)
+    return without(FASTPAXOS, FastPaxos, rules())
 
 
 class MajorityAsFastQuorum(FastRules):

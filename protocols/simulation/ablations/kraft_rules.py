@@ -4,12 +4,9 @@ breaks it.
 FOR TESTS ONLY, as everything in this package: a node's configuration reaches none of it.
 """
 
-from dataclasses import replace
-from random import Random
-
-from quorate.protocols.core import Configuration, Core, Entry, Message, NodeId, Snapshot
-from quorate.protocols.kraft import HardState, KRaft, KRaftOptions, Rules
+from quorate.protocols.kraft import KRaft, Rules
 from quorate.protocols.log import Log
+from quorate.protocols.simulation.ablations.broken import without
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.kraft_view import KRAFT
 from quorate.protocols.terms.rules import TermRules
@@ -17,27 +14,7 @@ from quorate.protocols.terms.rules import TermRules
 
 def kraft_without(rules: type[Rules]) -> Engine:
     """KRaft as the simulator runs it, but for one rule."""
-
-    class Broken(KRaft):
-        pass
-
-    Broken.rules = rules()
-
-    def factory(
-        node: NodeId,
-        members: Configuration,
-        options: object,
-        rng: Random,
-        incarnation: int,
-        promise: Message | None,
-        snapshot: Snapshot | None,
-        entries: list[Entry],
-    ) -> Core:
-        assert isinstance(options, KRaftOptions)
-        assert promise is None or isinstance(promise, HardState)
-        return Broken(node, members, options, rng, incarnation, promise, snapshot, entries)
-
-    return replace(KRAFT, factory=factory)
+    return without(KRAFT, KRaft, rules())
 
 
 def as_in_raft(broken: type[TermRules]) -> type[Rules]:

@@ -4,38 +4,17 @@ FOR TESTS ONLY, as everything in this package: a node's configuration reaches no
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from random import Random
 
-from quorate.protocols.core import Configuration, Core, Entry, Message, NodeId, Snapshot
-from quorate.protocols.multipaxos import MultiPaxos, MultiPaxosOptions, Promised, Rules
+from quorate.protocols.core import Configuration, Entry
+from quorate.protocols.multipaxos import MultiPaxos, Rules
+from quorate.protocols.simulation.ablations.broken import without
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.multipaxos_view import MULTIPAXOS
 
 
 def multipaxos_without(rules: type[Rules]) -> Engine:
     """Multi-Paxos as the simulator runs it, but for one rule."""
-
-    class Broken(MultiPaxos):
-        pass
-
-    Broken.rules = rules()
-
-    def factory(
-        node: NodeId,
-        members: Configuration,
-        options: object,
-        rng: Random,
-        incarnation: int,
-        promise: Message | None,
-        snapshot: Snapshot | None,
-        entries: list[Entry],
-    ) -> Core:
-        assert isinstance(options, MultiPaxosOptions)
-        assert promise is None or isinstance(promise, Promised)
-        return Broken(node, members, options, rng, incarnation, promise, snapshot, entries)
-
-    return replace(MULTIPAXOS, factory=factory)
+    return without(MULTIPAXOS, MultiPaxos, rules())
 
 
 class BallotNotPersisted(Rules):

@@ -4,12 +4,11 @@ FOR TESTS ONLY, as everything in this package: a node's configuration reaches no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from random import Random
 
-from quorate.protocols.core import Configuration, Core, Entry, Message, NodeId, Snapshot
+from quorate.protocols.core import Configuration, Entry, NodeId
 from quorate.protocols.log import Log
-from quorate.protocols.raft import HardState, Raft, RaftOptions, Rules
+from quorate.protocols.raft import Raft, Rules
+from quorate.protocols.simulation.ablations.broken import without
 from quorate.protocols.simulation.ablations.driver import ForgetsToClip
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.raft_view import RAFT
@@ -17,27 +16,7 @@ from quorate.protocols.simulation.raft_view import RAFT
 
 def raft_without(rules: type[Rules]) -> Engine:
     """Raft as the simulator runs it, but for one rule."""
-
-    class Broken(Raft):
-        pass
-
-    Broken.rules = rules()
-
-    def factory(
-        node: NodeId,
-        members: Configuration,
-        options: object,
-        rng: Random,
-        incarnation: int,
-        promise: Message | None,
-        snapshot: Snapshot | None,
-        entries: list[Entry],
-    ) -> Core:
-        assert isinstance(options, RaftOptions)
-        assert promise is None or isinstance(promise, HardState)
-        return Broken(node, members, options, rng, incarnation, promise, snapshot, entries)
-
-    return replace(RAFT, factory=factory)
+    return without(RAFT, Raft, rules())
 
 
 class VoteNotPersisted(Rules):

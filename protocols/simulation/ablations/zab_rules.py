@@ -4,40 +4,19 @@ FOR TESTS ONLY, as everything in this package: a node's configuration reaches no
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from random import Random
 
-from quorate.protocols.core import Configuration, Core, Entry, Message, NodeId, Snapshot
+from quorate.protocols.core import Configuration, Message, NodeId
 from quorate.protocols.fifo import Channel
 from quorate.protocols.log import Log
+from quorate.protocols.simulation.ablations.broken import without
 from quorate.protocols.simulation.engine import Engine
 from quorate.protocols.simulation.zab_view import ZAB
-from quorate.protocols.zab import Epochs, Rules, Zab, ZabOptions
+from quorate.protocols.zab import Rules, Zab
 
 
 def zab_without(rules: type[Rules]) -> Engine:
     """ZAB as the simulator runs it, but for one rule."""
-
-    class Broken(Zab):
-        pass
-
-    Broken.rules = rules()
-
-    def factory(
-        node: NodeId,
-        members: Configuration,
-        options: object,
-        rng: Random,
-        incarnation: int,
-        promise: Message | None,
-        snapshot: Snapshot | None,
-        entries: list[Entry],
-    ) -> Core:
-        assert isinstance(options, ZabOptions)
-        assert promise is None or isinstance(promise, Epochs)
-        return Broken(node, members, options, rng, incarnation, promise, snapshot, entries)
-
-    return replace(ZAB, factory=factory)
+    return without(ZAB, Zab, rules())
 
 
 class AcceptedNotPersisted(Rules):
